@@ -1,0 +1,111 @@
+"""Name -> task. Every folder of this package that defines `TASK` is a task; nothing else has to be told of it.
+
+A folder holds `env.py` (the settings and the environment), `baselines.py` (ideal observer, random, classical
+agents) and `analysis.py` (behaviour measures, reference values, figures); its `__init__.py` ties them together
+in one `Task`. Light tasks are registered with Gymnasium on import of `prefrontal.envs`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from .trials import Baseline, Evaluation, Reference, Trials
+from .vector import SingleTask, VectorTask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class UnknownTask(ValueError):
+    """Raised for a name that no task has."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that the rest of the system knows of a task."""
+
+    name: str
+    gym_id: str
+    summary: str
+    """One line for `prefrontal tasks`."""
+    paper: str
+    settings: type[Any]
+    """A frozen dataclass: the task's options with their defaults. Its `__post_init__` checks them."""
+    make: Callable[..., VectorTask]
+    """`make(settings, num_envs, render_mode=None)`."""
+    actions: tuple[str, ...]
+    """Names of the actions, for `play` and for figures (those of the default settings)."""
+    baselines: Mapping[str, Callable[[VectorTask], Baseline]]
+    """Agents to compare with, by name; each factory gets the environment that the agent is going to play."""
+    summarise: Callable[[Trials, Any], dict[str, Any]]
+    """Behaviour measures of a table of trials, by the names of `results.json`: numbers, lists or dicts of numbers."""
+    references: Callable[[Any], Sequence[Reference]]
+    """Ideal and published values of the same measures, for the settings given."""
+    figures: Callable[[Sequence[Evaluation], Any], dict[str, Figure]]
+    """Figures of one or several evaluated seeds, main figure first."""
+    headline: str = field(default="reward_per_trial")
+    """The measure (a scalar of `summarise`) that tells how far training is."""
+
+    def configure(self, options: Mapping[str, Any] | None = None) -> Any:
+        """The task's settings with `options` over the defaults.
+
+        Raises:
+            ValueError: for an option that the task does not have (lists those it has) or a bad value.
+        """
+        known = [f.name for f in dataclasses.fields(self.settings)]
+        for name in options or {}:
+            if name not in known:
+                raise ValueError(f"task '{self.name}' has no option '{name}'; its options are: {', '.join(known)}")
+        return self.settings(**(options or {}))
+
+
+@functools.cache
+def tasks() -> Mapping[str, Task]:
+    """All tasks by name, in alphabetical order."""
+    package = importlib.import_module(__package__ or "")
+    found: dict[str, Task] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.ispkg:
+            task = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "TASK", None)
+            if isinstance(task, Task):
+                found[task.name] = task
+    return dict(sorted(found.items()))
+
+
+def get(name: str) -> Task:
+    """The task called `name`.
+
+    Raises:
+        UnknownTask: listing the tasks there are.
+    """
+    try:
+        return tasks()[name]
+    except KeyError:
+        raise UnknownTask(f"there is no task '{name}'; the tasks are: {', '.join(tasks())}") from None
+
+
+def make_vector(task: str, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> VectorTask:
+    """B = `num_envs` episodes of a task side by side."""
+    found = get(task)
+    return found.make(found.configure(options), num_envs, render_mode=render_mode)
+
+
+def make_single(task: str, render_mode: str | None = None, **options: Any) -> SingleTask:
+    """One episode of a task as a plain Gymnasium environment."""
+    return SingleTask(make_vector(task, 1, render_mode, **options))
+
+
+def register_all() -> None:
+    """Register every task with Gymnasium: `gymnasium.make(gym_id)` and `gymnasium.make_vec(gym_id, num_envs=B)`."""
+    for task in tasks().values():
+        gymnasium.register(
+            id=task.gym_id, entry_point=make_single, vector_entry_point=make_vector, kwargs={"task": task.name}
+        )

@@ -1,0 +1,144 @@
+"""The table of trials: what analyses read, whoever played (network, baseline or person).
+
+`Trials` maps a column name to an array with one entry a trial, in the order of play within each episode, episode by
+episode: the columns of the task's `info_spec` (without `trial_done`), `episode` (0-based), `steps` (environment steps
+that the trial took), and, when a network played, `value` and `rpe` (its value before the trial's last action, and
+the reward-prediction error `r + discount * V' - V` there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .vector import Array, Mask, VectorTask
+
+Trials = Mapping[str, "Array"]
+
+
+class Baseline(Protocol):
+    """An agent that is not a network. It plays the same environment, B episodes at once."""
+
+    def begin(self, which: Mask) -> None:
+        """A new episode starts in the rows of `which` [B]: forget what was learned there."""
+
+    def act(self, obs: Array) -> Array:
+        """Choose actions [B] for the observations [B, ...]."""
+
+    def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
+        """Take in what followed; in rows where the episode ended, `next_obs` is its real last observation."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Values that a result is held against: an ideal, a classical agent or a publication."""
+
+    name: str
+    """Column title, such as "ideal observer" or "Wang et al. 2018"."""
+    values: Mapping[str, Any]
+    """Same names and nesting as the task's `summarise`; what is not known is left out."""
+    source: str
+    """Where the numbers come from."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One seed, evaluated with frozen weights."""
+
+    trials: Trials
+    history: Mapping[str, Array]
+    """`metrics.csv` of the training run as columns (`env_steps`, the task's measures with dotted names, ...); may be
+    empty. What the task measures during training stands under the names of `summarise`, nested names and list
+    positions joined with dots: `stay_probability.rewarded_common`, `accuracy_by_trial.0`."""
+    label: str = ""
+
+
+class TrialRecorder:
+    """Collects the trials of the first `episodes` episodes that B environments play, without favouring short ones.
+
+    Episode k of environment b gets the number `k * B + b`; each environment plays its share to the end. Attributes:
+    `done` is True once every share is complete.
+    """
+
+    def __init__(self, info_spec: Mapping[str, type[np.generic]], num_envs: int, episodes: int) -> None:
+        if episodes < 1:
+            raise ValueError(f"at least one episode has to be recorded, got {episodes}")
+        self._columns: dict[str, list[Array]] = {}
+        self._keys = [key for key in info_spec if key != "trial_done"]
+        self._episode = np.arange(num_envs)
+        self._num_envs = num_envs
+        self._episodes = episodes
+        self._steps = np.zeros(num_envs, dtype=np.int64)
+        self._return = np.zeros(num_envs)
+        self.returns = np.full(episodes, np.nan)
+        """Undiscounted return of each recorded episode."""
+        self.lengths = np.zeros(episodes, dtype=np.int64)
+        """Environment steps of each recorded episode."""
+
+    @property
+    def done(self) -> bool:
+        """True once all episodes asked for are complete."""
+        return bool((self._episode >= self._episodes).all())
+
+    @property
+    def completed(self) -> int:
+        """How many of the episodes asked for are complete."""
+        return int(np.isfinite(self.returns).sum())
+
+    def add(self, info: Mapping[str, Array], reward: Array, ended: Mask, **extra: Array) -> None:
+        """Take in one step of all B environments; `extra` adds columns ([B] each)."""
+        wanted = self._episode < self._episodes
+        self._steps += 1
+        self._return += reward
+        rows = np.flatnonzero(info["trial_done"] & wanted)
+        if rows.size:
+            values = {key: info[key][rows] for key in self._keys}
+            values |= {key: value[rows] for key, value in extra.items()}
+            values |= {"episode": self._episode[rows].copy(), "_step": self._steps[rows].copy()}
+            for key, value in values.items():
+                self._columns.setdefault(key, []).append(value)
+        if ended.any():
+            over = np.flatnonzero(ended & wanted)
+            self.returns[self._episode[over]] = self._return[over]
+            self.lengths[self._episode[over]] = self._steps[over]
+            self._episode[ended] += self._num_envs
+            self._steps[ended] = 0
+            self._return[ended] = 0
+
+    def trials(self) -> dict[str, Array]:
+        """The table of all complete episodes so far, sorted by episode and order of play."""
+        if not self._columns:
+            return {key: np.zeros(0) for key in (*self._keys, "episode", "steps")}
+        table = {key: np.concatenate(parts) for key, parts in self._columns.items()}
+        complete = np.isfinite(self.returns[table["episode"]])
+        table = {key: value[complete] for key, value in table.items()}
+        order = np.lexsort((table["_step"], table["episode"]))
+        table = {key: value[order] for key, value in table.items()}
+        step, episode = table.pop("_step"), table["episode"]
+        same = np.concatenate(([False], episode[1:] == episode[:-1]))
+        table["steps"] = np.diff(step, prepend=0) * same + step * ~same
+        return table
+
+
+def simulate(env: VectorTask, baseline: Baseline, episodes: int, seed: int) -> tuple[dict[str, Array], Array]:
+    """Let a baseline play `episodes` episodes; returns the table of trials and the return of each episode."""
+    recorder = TrialRecorder(env.info_spec, env.num_envs, episodes)
+    obs, _ = env.reset(seed=seed)
+    baseline.begin(np.ones(env.num_envs, dtype=bool))
+    while not recorder.done:
+        action = baseline.act(obs)
+        obs, reward, terminated, truncated, info = env.step(action)
+        ended = terminated | truncated
+        seen = obs
+        if ended.any():
+            seen = obs.copy()
+            seen[ended] = info["final_obs"][ended]
+        baseline.learn(action, reward, seen)
+        if ended.any():
+            baseline.begin(ended)
+        recorder.add(info, reward, ended)
+    return recorder.trials(), recorder.returns

@@ -1,0 +1,154 @@
+"""The base class of every light task: B episodes stepped side by side by one NumPy object.
+
+A subclass writes three hooks (`_begin`, `_advance`, `_observe`) and declares its spaces and `info_spec`;
+seeding, autoreset, saving and restoring are here. `SingleTask` turns the same class into an ordinary
+one-episode `gymnasium.Env`. Called by the rollout worker, by the baselines and through `gymnasium.make_vec`.
+
+Conventions that every task keeps:
+
+- Autoreset is *same-step* (`gymnasium.vector.AutoresetMode.SAME_STEP`): when an episode ends in a step,
+  that step returns the first observation of the next episode, and the real last observation lies in
+  `info["final_obs"]` (rows where `info["_final_obs"]`).
+- `info` holds the task's truth about the transition just made, for the analysis, never for the agent. It has
+  exactly the keys and dtypes of `info_spec`, each an array `[B]` (or `[B, ...]`) that is new in every step.
+  `trial_done` says where a trial was completed; the other keys describe that trial in those rows.
+- Everything that changes during an episode is an `ndarray` attribute whose first axis is B, so that
+  `state`/`restore` can carry any task over a resume, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+
+class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
+    """B copies of one task. Subclasses set the spaces in `__init__` through `_set_spaces` and write the hooks."""
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+    }
+    info_spec: ClassVar[Mapping[str, type[np.generic]]]
+    """Keys and dtypes of `info`, fixed for the class; always with `trial` (0-based) and `trial_done`."""
+
+    def __init__(self, num_envs: int, render_mode: str | None = None) -> None:
+        if num_envs < 1:
+            raise ValueError(f"a task needs at least one environment, got num_envs={num_envs}")
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.rng = np.random.default_rng()
+
+    def _set_spaces(self, observation: gymnasium.Space[Any], action: gymnasium.spaces.Discrete) -> None:
+        self.single_observation_space = observation
+        self.single_action_space = action
+        self.observation_space = batch_space(observation, self.num_envs)
+        self.action_space = batch_space(action, self.num_envs)
+
+    # Hooks -------------------------------------------------------------------------------------------------
+
+    def _begin(self, which: Mask) -> None:
+        """Start a new episode in the rows of `which` [B], drawing whatever is random from `self.rng`."""
+        raise NotImplementedError
+
+    def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        """Play `action` [B] and return reward [B] (float32), terminated [B], truncated [B] and info."""
+        raise NotImplementedError
+
+    def _observe(self) -> Array:
+        """What the agent sees now, `[B, ...]`, a new array."""
+        raise NotImplementedError
+
+    def _render_rgb(self) -> NDArray[np.uint8]:
+        """Episode 0 as a picture, `[height, width, 3]`."""
+        raise NotImplementedError
+
+    def _render_ansi(self) -> str:
+        """Episode 0 as text for a terminal; may span lines; no trailing newline."""
+        raise NotImplementedError
+
+    # Gymnasium's interface ---------------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Array]]:
+        """Start B new episodes; `seed` (one integer for the whole batch) makes everything after it repeatable."""
+        if seed is not None:
+            self.rng = np.random.default_rng(seed)  # type: ignore[arg-type]  # a list seeds NumPy as well
+        self._begin(np.ones(self.num_envs, dtype=bool))
+        return self._observe(), {}
+
+    def step(self, actions: Array) -> tuple[Array, Array, Mask, Mask, dict[str, Array]]:
+        """One step of all B episodes; see the module's text for `info` and for autoreset."""
+        reward, terminated, truncated, info = self._advance(np.asarray(actions))
+        obs = self._observe()
+        ended = terminated | truncated
+        info["_final_obs"] = ended
+        if ended.any():
+            info["final_obs"] = obs
+            self._begin(ended)
+            obs = self._observe()
+        return obs, reward, terminated, truncated, info
+
+    def render(self) -> Any:
+        """Episode 0 in the form that `render_mode` asks for."""
+        if self.render_mode == "ansi":
+            return self._render_ansi()
+        if self.render_mode == "rgb_array":
+            return self._render_rgb()
+        return None
+
+    # Exact resume ------------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Everything needed to go on from here: the arrays, and the random generator's state (plain JSON)."""
+        arrays = {name: value.copy() for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return arrays, dict(self.rng.bit_generator.state)
+
+    def restore(self, arrays: Mapping[str, Array], rng_state: Mapping[str, Any]) -> None:
+        """Go on from a `state` of an object built with the same settings and `num_envs`."""
+        for name, value in arrays.items():
+            setattr(self, name, value.copy())
+        self.rng.bit_generator.state = dict(rng_state)
+
+
+class SingleTask(gymnasium.Env[Array, int]):
+    """One episode of a task as an ordinary Gymnasium environment (no autoreset)."""
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+    def __init__(self, batch: VectorTask) -> None:
+        if batch.num_envs != 1:
+            raise ValueError(f"a single environment needs a batch of one, got num_envs={batch.num_envs}")
+        self._batch = batch
+        self.render_mode = batch.render_mode
+        self.observation_space = batch.single_observation_space
+        self.action_space = batch.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Start an episode."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self._batch.rng = self.np_random
+        self._batch._begin(np.ones(1, dtype=bool))
+        return self._batch._observe()[0], {}
+
+    def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Play one action; `info` has one value a key."""
+        reward, terminated, truncated, info = self._batch._advance(np.asarray([action]))
+        single_info = {name: value[0] for name, value in info.items()}
+        return self._batch._observe()[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), single_info
+
+    def render(self) -> Any:
+        """The episode in the form that `render_mode` asks for."""
+        return self._batch.render()

@@ -1,0 +1,1 @@
+"""What travels between actors and learner: the trajectory, its bounded hand-off, the replay buffer."""
