@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class UnknownTask(ValueError):
+class UnknownTaskError(ValueError):
     """Raised for a name that no task has."""
 
 
@@ -84,12 +84,12 @@ def get(name: str) -> Task:
     """The task called `name`.
 
     Raises:
-        UnknownTask: listing the tasks there are.
+        UnknownTaskError: listing the tasks there are.
     """
     try:
         return tasks()[name]
     except KeyError:
-        raise UnknownTask(f"there is no task '{name}'; the tasks are: {', '.join(tasks())}") from None
+        raise UnknownTaskError(f"there is no task '{name}'; the tasks are: {', '.join(tasks())}") from None
 
 
 def make_vector(task: str, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> VectorTask:
@@ -107,5 +107,8 @@ def register_all() -> None:
     """Register every task with Gymnasium: `gymnasium.make(gym_id)` and `gymnasium.make_vec(gym_id, num_envs=B)`."""
     for task in tasks().values():
         gymnasium.register(
-            id=task.gym_id, entry_point=make_single, vector_entry_point=make_vector, kwargs={"task": task.name}
+            id=task.gym_id,
+            entry_point=f"{__name__}:make_single",
+            vector_entry_point=f"{__name__}:make_vector",
+            kwargs={"task": task.name},
         )

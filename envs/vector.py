@@ -34,7 +34,7 @@ Mask = NDArray[np.bool_]
 class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
     """B copies of one task. Subclasses set the spaces in `__init__` through `_set_spaces` and write the hooks."""
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {
         "autoreset_mode": AutoresetMode.SAME_STEP,
         "render_modes": ["rgb_array", "ansi"],
         "render_fps": 4,
@@ -80,7 +80,10 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
     # Gymnasium's interface ---------------------------------------------------------------------------------
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> tuple[Array, dict[str, Array]]:
         """Start B new episodes; `seed` (one integer for the whole batch) makes everything after it repeatable."""
         if seed is not None:
@@ -125,7 +128,7 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
 class SingleTask(gymnasium.Env[Array, int]):
     """One episode of a task as an ordinary Gymnasium environment (no autoreset)."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
 
     def __init__(self, batch: VectorTask) -> None:
         if batch.num_envs != 1:
@@ -135,7 +138,12 @@ class SingleTask(gymnasium.Env[Array, int]):
         self.observation_space = batch.single_observation_space
         self.action_space = batch.single_action_space
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+    def reset(
+        self,
+        *,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> tuple[Array, dict[str, Any]]:
         """Start an episode."""
         super().reset(seed=seed)
         if seed is not None:
