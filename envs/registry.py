@@ -47,6 +47,8 @@ class Task:
     """Agents to compare with, by name; each factory gets the environment that the agent is going to play."""
     summarise: Callable[[Trials, Any], dict[str, Any]]
     """Behaviour measures of a table of trials, by the names of `results.json`: numbers, lists or dicts of numbers."""
+    analyse: Callable[[Trials, Any], dict[str, Any]]
+    """Slower measures (regressions, tests) of whole evaluations; joined to those of `summarise` in `results.json`."""
     references: Callable[[Any], Sequence[Reference]]
     """Ideal and published values of the same measures, for the settings given."""
     figures: Callable[[Sequence[Evaluation], Any], dict[str, Figure]]
