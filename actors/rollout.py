@@ -1,0 +1,265 @@
+"""The rollout worker: plays B episodes of one task with an agent and hands over trajectories. Knows no Ray.
+
+A Ray actor (`remote.py`), the one-process engine, the tests and the benchmark all use this one class. Acting costs one
+inference call a step for the whole batch; what can wait (log-probabilities, checks) is done once an unroll.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..envs import registry
+from ..envs.vector import VectorTask
+from ..models.agent import Agent, AgentSpec, ModelConfig
+from ..models.flat import Vector, load_vector
+from ..replay.trajectory import NO_ACTION, LastSteps, Trajectory
+
+Array = NDArray[Any]
+
+
+class EnvironmentFaultError(RuntimeError):
+    """An environment returned what it must not: a wrong shape, NaN or infinity."""
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """Everything a worker is built from: small and plain, so that a restarted actor depends on nothing else."""
+
+    task: str
+    task_options: Mapping[str, Any]
+    model: ModelConfig
+    num_envs: int
+    """B, episodes side by side."""
+    unroll_length: int
+    """T."""
+    seed: int
+    actor_id: int
+    generation: int = 0
+    """How many times this actor was replaced; a replacement draws other episodes."""
+
+    def seeds(self) -> tuple[int, int]:
+        """Independent seeds for the environments and for the action noise."""
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(self.actor_id, self.generation))
+        env_seed, action_seed = sequence.generate_state(2, dtype=np.uint32)
+        return int(env_seed), int(action_seed)
+
+
+@dataclass(frozen=True)
+class UnrollReport:
+    """A few numbers about an unroll, for counters and the log."""
+
+    actor_id: int
+    env_steps: int
+    params_version: int
+    returns: Array
+    """[n] undiscounted returns of the episodes that ended in this unroll."""
+    lengths: Array
+    """[n] their lengths in environment steps."""
+    env_s: float
+    """Seconds spent in the environment."""
+    inference_s: float
+    """Seconds spent in the network."""
+    total_s: float
+    """Seconds for the whole unroll."""
+
+
+@dataclass(frozen=True)
+class Unroll:
+    """What one call of `unroll` gives."""
+
+    trajectory: Trajectory
+    info: Mapping[str, Array]
+    """The task's truth, [T, B] a key (see `VectorTask.info_spec`), and `first` [T+1, B]: for analyses, not learning."""
+    report: UnrollReport
+
+
+def agent_spec(env: VectorTask, model: ModelConfig) -> AgentSpec:
+    """The agent that fits a task's spaces."""
+    num_actions = int(env.single_action_space.n)  # type: ignore[attr-defined]  # tasks have discrete actions
+    return AgentSpec(obs_shape=tuple(env.single_observation_space.shape or ()), num_actions=num_actions, model=model)
+
+
+class RolloutWorker:
+    """Plays unrolls of T steps x B episodes, carrying episodes and recurrent state from one unroll to the next."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.spec = spec
+        self.env = registry.make_vector(spec.task, spec.num_envs, **spec.task_options)
+        self.agent = Agent(agent_spec(self.env, spec.model)).eval()
+        self.params_version = -1
+        env_seed, action_seed = spec.seeds()
+        self._generator = torch.Generator().manual_seed(action_seed)
+        batch = spec.num_envs
+        obs, _ = self.env.reset(seed=env_seed)
+        self._obs = self._checked_shape(obs)
+        self._first = np.ones(batch, dtype=bool)
+        self._prev_action = np.full(batch, NO_ACTION, dtype=np.int64)
+        self._prev_reward = np.zeros(batch, dtype=np.float32)
+        self._return = np.zeros(batch)
+        self._length = np.zeros(batch, dtype=np.int64)
+        with torch.inference_mode():
+            self._state = self.agent.initial_state(batch)
+
+    def load(self, version: int, vector: Vector) -> None:
+        """Act with these parameters from now on."""
+        if version != self.params_version:
+            load_vector(vector, self.agent.parameters())
+            self.params_version = version
+
+    @torch.inference_mode()
+    def unroll(self) -> Unroll:
+        """T steps of all B episodes.
+
+        Raises:
+            EnvironmentFaultError: if the environment returned a wrong shape or something that is not finite.
+        """
+        started = time.perf_counter()
+        length, batch = self.spec.unroll_length, self.spec.num_envs
+        agent, env = self.agent, self.env
+        obs = np.empty((length + 1, *self._obs.shape), dtype=self._obs.dtype)
+        first = np.empty((length + 1, batch), dtype=bool)
+        prev_action = np.empty((length + 1, batch), dtype=np.int64)
+        prev_reward = np.empty((length + 1, batch), dtype=np.float32)
+        reward = np.empty((length, batch), dtype=np.float32)
+        discount = np.empty((length, batch), dtype=np.float32)
+        info = {key: np.empty((length, batch), dtype=dtype) for key, dtype in env.info_spec.items()}
+        logits = torch.empty(length, batch, agent.spec.num_actions)
+        # Gumbel noise: the largest of logits + noise is a sample of the policy (one call for the whole unroll).
+        noise = torch.empty_like(logits).exponential_(generator=self._generator).log_().neg_()
+        actions = torch.empty(length, batch, dtype=torch.long)
+        initial_state = tuple(component.numpy().copy() for component in self._state)
+        cut: list[tuple[int, Array, Array, tuple[Array, ...]]] = []
+        returns: list[Array] = []
+        lengths: list[Array] = []
+        env_s = 0.0
+        state = self._state
+        for t in range(length):
+            obs[t], first[t], prev_action[t], prev_reward[t] = (
+                self._obs,
+                self._first,
+                self._prev_action,
+                self._prev_reward,
+            )
+            starts = torch.from_numpy(first[t]) if first[t].any() else None
+            output, state = agent.act(
+                torch.from_numpy(obs[t]),
+                torch.from_numpy(prev_action[t]),
+                torch.from_numpy(prev_reward[t]),
+                starts,
+                state,
+            )
+            torch.addmm(agent.policy.bias, output, agent.policy.weight.t(), out=logits[t])
+            action = torch.add(logits[t], noise[t]).argmax(-1, out=actions[t]).numpy()
+            before_env = time.perf_counter()
+            next_obs, reward[t], terminated, truncated, step_info = env.step(action)
+            env_s += time.perf_counter() - before_env
+            self._obs = self._checked_shape(next_obs)
+            np.subtract(1.0, terminated, out=discount[t])
+            for key, column in info.items():
+                column[t] = step_info[key]
+            self._return += reward[t]
+            self._length += 1
+            self._first = ended = step_info["_final_obs"]
+            if ended.any():
+                rows = np.flatnonzero(truncated & ~terminated)
+                if rows.size:
+                    cut.append((t, rows, step_info["final_obs"][rows], tuple(c.numpy()[rows] for c in state)))
+                returns.append(self._return[ended])
+                lengths.append(self._length[ended])
+                self._return = np.where(ended, 0.0, self._return)
+                self._length = np.where(ended, 0, self._length)
+                self._prev_action = np.where(ended, NO_ACTION, action)
+                self._prev_reward = np.where(ended, np.float32(0), reward[t])
+            else:
+                self._prev_action, self._prev_reward = action, reward[t]
+        obs[length], first[length] = self._obs, self._first
+        prev_action[length], prev_reward[length] = self._prev_action, self._prev_reward
+        self._state = state
+        self._check_finite(obs, reward)
+        log_policy = torch.log_softmax(logits, dim=-1)
+        trajectory = Trajectory(
+            obs=obs,
+            first=first,
+            prev_action=prev_action,
+            prev_reward=prev_reward,
+            action=actions.numpy(),
+            reward=reward,
+            discount=discount,
+            behaviour_logp=log_policy.gather(-1, actions.unsqueeze(-1)).squeeze(-1).numpy(),
+            initial_state=initial_state,
+            last=_last_steps(cut),
+            params_version=self.params_version,
+            actor_id=self.spec.actor_id,
+        )
+        total_s = time.perf_counter() - started
+        report = UnrollReport(
+            actor_id=self.spec.actor_id,
+            env_steps=length * batch,
+            params_version=self.params_version,
+            returns=np.concatenate(returns) if returns else np.zeros(0),
+            lengths=np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64),
+            env_s=env_s,
+            inference_s=total_s - env_s,
+            total_s=total_s,
+        )
+        return Unroll(trajectory, {**info, "first": first}, report)
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Everything needed to go on from here exactly: arrays, and plain JSON (the random generators)."""
+        env_arrays, env_rng = self.env.state()
+        arrays = {f"env.{name}": value for name, value in env_arrays.items()}
+        arrays |= {f"core.{i}": component.numpy().copy() for i, component in enumerate(self._state)}
+        arrays |= {f"worker.{name}": np.array(getattr(self, f"_{name}")) for name in self._CARRIED}
+        arrays["worker.noise"] = self._generator.get_state().numpy().copy()
+        return arrays, {"env_rng": env_rng}
+
+    def restore(self, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> None:
+        """Go on from a `state` of a worker with the same spec."""
+
+        def part(prefix: str) -> dict[str, Array]:
+            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+        self.env.restore(part("env."), scalars["env_rng"])
+        with torch.inference_mode():
+            self._state = tuple(torch.from_numpy(arrays[f"core.{i}"].copy()) for i in range(len(self._state)))
+        for name in self._CARRIED:
+            setattr(self, f"_{name}", arrays[f"worker.{name}"].copy())
+        self._generator.set_state(torch.from_numpy(arrays["worker.noise"].copy()))
+
+    _CARRIED = ("obs", "first", "prev_action", "prev_reward", "return", "length")
+
+    def _checked_shape(self, obs: Array) -> Array:
+        expected = self.env.observation_space.shape
+        if np.shape(obs) != expected:
+            raise EnvironmentFaultError(
+                f"task '{self.spec.task}' returned an observation of shape {np.shape(obs)}; "
+                f"its observation_space says {expected}"
+            )
+        return obs
+
+    def _check_finite(self, obs: Array, reward: Array) -> None:
+        for name, values in (("observation", obs), ("reward", reward)):
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                where = np.argwhere(~np.isfinite(values))[0]
+                raise EnvironmentFaultError(
+                    f"task '{self.spec.task}' returned a {name} that is not finite ({values[tuple(where)]}) "
+                    f"at step {where[0]} of the unroll, environment {where[1]}"
+                )
+
+
+def _last_steps(cut: list[tuple[int, Array, Array, tuple[Array, ...]]]) -> LastSteps | None:
+    if not cut:
+        return None
+    return LastSteps(
+        time=np.concatenate([np.full(len(rows), t) for t, rows, _, _ in cut]),
+        row=np.concatenate([rows for _, rows, _, _ in cut]),
+        obs=np.concatenate([obs for _, _, obs, _ in cut]),
+        state=tuple(np.concatenate(parts) for parts in zip(*(state for _, _, _, state in cut), strict=True)),
+    )

@@ -1,0 +1,158 @@
+"""The agent: encoder, recurrent core, policy head and value head. One implementation serves acting and learning.
+
+Previous action and reward are inputs of the agent, not part of a task's observation; the reset of recurrent state,
+previous action and reward at the start of an episode happens here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .core import Core, Inputs, InputSizes, State
+from .encoders import ENCODERS
+from .recurrent import Recurrent
+from .stacked import StackedLSTM
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network's settings (`conf/model/`)."""
+
+    core: str = "lstm"
+    hidden_sizes: tuple[int, ...] = (48,)
+    learned_initial_state: bool = False
+    encoder: str = "none"
+    encoder_sizes: tuple[int, ...] = ()
+    see_action: bool = True
+    see_reward: bool = True
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """All that determines an agent's parameters: small, plain, safe to send anywhere."""
+
+    obs_shape: tuple[int, ...]
+    num_actions: int
+    model: ModelConfig
+
+
+def _sizes(model: ModelConfig, count: int) -> tuple[int, ...]:
+    if len(model.hidden_sizes) != count or min(model.hidden_sizes) < 1:
+        raise ValueError(
+            f"core '{model.core}' needs model.hidden_sizes with {count} positive entr{'y' if count == 1 else 'ies'}, "
+            f"got {list(model.hidden_sizes)}"
+        )
+    return model.hidden_sizes
+
+
+def _lstm(sizes: InputSizes, model: ModelConfig) -> Core:
+    return Recurrent("lstm", sizes, _sizes(model, 1)[0], model.learned_initial_state)
+
+
+def _gru(sizes: InputSizes, model: ModelConfig) -> Core:
+    return Recurrent("gru", sizes, _sizes(model, 1)[0], model.learned_initial_state)
+
+
+def _stacked_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
+    first, second = _sizes(model, 2)
+    return StackedLSTM(sizes, (first, second), model.learned_initial_state)
+
+
+CORES: dict[str, Callable[[InputSizes, ModelConfig], Core]] = {
+    "lstm": _lstm,
+    "gru": _gru,
+    "stacked_lstm": _stacked_lstm,
+}
+"""A new core is one file that implements `Core`, one line here and one file under `conf/model/`."""
+
+
+class Agent(nn.Module):
+    """Encoder -> core -> categorical policy and value.
+
+    Raises:
+        ValueError: for an unknown core or encoder (lists those there are) or sizes that do not fit.
+    """
+
+    def __init__(self, spec: AgentSpec) -> None:
+        super().__init__()
+        model = spec.model
+        if model.core not in CORES:
+            raise ValueError(f"there is no core '{model.core}'; the cores are: {', '.join(CORES)}")
+        if model.encoder not in ENCODERS:
+            raise ValueError(f"there is no encoder '{model.encoder}'; the encoders are: {', '.join(ENCODERS)}")
+        self.spec = spec
+        self.encoder = ENCODERS[model.encoder](spec.obs_shape, model.encoder_sizes)
+        sizes = InputSizes(
+            self.encoder.output_size, spec.num_actions if model.see_action else 0, 1 if model.see_reward else 0
+        )
+        self.core = CORES[model.core](sizes, model)
+        self.policy = nn.Linear(self.core.output_size, spec.num_actions)
+        self.value = nn.Linear(self.core.output_size, 1)
+        # A policy that starts uniform and a value of usual scale (the published codes' initialisation).
+        nn.init.orthogonal_(self.policy.weight, 0.01)
+        nn.init.orthogonal_(self.value.weight, 1.0)
+        nn.init.zeros_(self.policy.bias)
+        nn.init.zeros_(self.value.bias)
+        # Row 0 is what NO_ACTION (-1) looks up: no action, a zero vector.
+        one_hot = torch.cat((torch.zeros(1, spec.num_actions), torch.eye(spec.num_actions)))
+        self.one_hot: Tensor
+        self.register_buffer("one_hot", one_hot[:, : sizes.prev_action].contiguous(), persistent=False)
+
+    def initial_state(self, batch_size: int) -> State:
+        """Recurrent state at the start of an episode, each component [B, H]."""
+        return self.core.initial_state(batch_size)
+
+    def act(
+        self, obs: Tensor, prev_action: Tensor, prev_reward: Tensor, first: Tensor | None, state: State
+    ) -> tuple[Tensor, State]:
+        """One step of B episodes; returns the core's output [B, H] (for `policy` and `value`) and the next state.
+
+        Args:
+            obs: [B, ...].
+            prev_action: [B] int64, NO_ACTION where an episode starts.
+            prev_reward: [B], 0 where an episode starts.
+            first: [B] bool, or None when no episode starts in this step (saves the reset).
+            state: recurrent state before the step.
+        """
+        if first is not None:
+            state = self.core.reset(state, first)
+        return self.core.step(self._inputs(self.encoder(obs), prev_action, prev_reward), state)
+
+    def unroll(
+        self, obs: Tensor, prev_action: Tensor, prev_reward: Tensor, first: Tensor, state: State
+    ) -> tuple[Tensor, Tensor]:
+        """T steps of B episodes: policy logits [T, B, A] and values [T, B].
+
+        Args: as in `act`, with a leading axis T; `first` [T, B] may be True anywhere.
+        """
+        features = self.encoder(obs.flatten(0, 1)).unflatten(0, first.shape)
+        output = self.core.unroll(self._inputs(features, prev_action, prev_reward), first, state)
+        return self.policy(output), self.value(output).squeeze(-1)
+
+    def _inputs(self, features: Tensor, prev_action: Tensor, prev_reward: Tensor) -> Inputs:
+        action = self.one_hot.index_select(0, (prev_action + 1).flatten()).unflatten(0, prev_action.shape)
+        reward = prev_reward.unsqueeze(-1)
+        return Inputs(features, action, reward if self.spec.model.see_reward else reward[..., :0])
+
+    def parameter_count(self) -> int:
+        """Trained parameters."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def describe_difference(old: AgentSpec, new: AgentSpec) -> list[str]:
+    """What differs between two agents, one readable line an item; empty if they are the same."""
+    lines = [
+        f"{name}: {getattr(old, name)} -> {getattr(new, name)}"
+        for name in ("obs_shape", "num_actions")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    lines += [
+        f"model.{name}: {value} -> {getattr(new.model, name)}"
+        for name, value in vars(old.model).items()
+        if value != getattr(new.model, name)
+    ]
+    return lines

@@ -1,0 +1,133 @@
+"""The protocol of a recurrent core, and the fused recurrent layer that the cores are made of.
+
+A core has two faces that give the same numbers: `step` for acting (one time step, B episodes) and `unroll` for
+learning (T steps at once, resets inside allowed). Resets are the core's business in `unroll` and the agent's in
+acting, both through `reset`: where `first` is True the state is replaced by the initial state before the step.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .segments import segments_of
+
+State = tuple[Tensor, ...]
+"""Recurrent state: one [B, H] tensor a component (hidden and cell state for an LSTM)."""
+
+
+class Inputs(NamedTuple):
+    """What a core gets at each step; leading axes are [T, B] in `unroll` and [B] in `step`."""
+
+    features: Tensor
+    """[..., F] the encoded observation."""
+    prev_action: Tensor
+    """[..., A] one-hot, zero at the first step of an episode; A = 0 if the agent is blind to it."""
+    prev_reward: Tensor
+    """[..., 1], zero at the first step of an episode; width 0 if the agent is blind to it."""
+
+    def joined(self) -> Tensor:
+        """[..., F + A + 1] all of it side by side."""
+        return torch.cat(tuple(self), dim=-1)
+
+
+class InputSizes(NamedTuple):
+    """Widths of `Inputs`."""
+
+    features: int
+    prev_action: int
+    prev_reward: int
+
+
+class Core(nn.Module, ABC):
+    """What an agent needs of a recurrent core. `output_size` is the width that the heads read."""
+
+    output_size: int
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """State at the start of an episode, for B episodes."""
+
+    @abstractmethod
+    def step(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+        """One step: output [B, H] and the next state."""
+
+    @abstractmethod
+    def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:
+        """T steps from `state`, reset where `first` [T, B] is True: outputs [T, B, H]."""
+
+    def reset(self, state: State, first: Tensor) -> State:
+        """`state` with the rows of `first` [B] replaced by the initial state."""
+        initial = self.initial_state(first.shape[0])
+        return tuple(torch.where(first[:, None], new, old) for new, old in zip(initial, state, strict=True))
+
+
+class RecurrentLayer(nn.Module):
+    """One LSTM or GRU layer over `torch.nn`'s fused kernels (oneDNN on the CPU, cuDNN on a GPU).
+
+    Args:
+        kind: "lstm" or "gru".
+        input_size: width of the input.
+        hidden_size: units H.
+        learned_initial_state: train the state that episodes start from (Wang et al. 2018); else it is zero.
+
+    Raises:
+        ValueError: for another kind.
+    """
+
+    KINDS = ("lstm", "gru")
+
+    def __init__(self, kind: str, input_size: int, hidden_size: int, learned_initial_state: bool) -> None:
+        super().__init__()
+        if kind not in self.KINDS:
+            raise ValueError(f"there is no recurrent layer '{kind}'; choose one of: {', '.join(self.KINDS)}")
+        self.rnn: nn.LSTM | nn.GRU = (nn.LSTM if kind == "lstm" else nn.GRU)(input_size, hidden_size)
+        self.components = 2 if kind == "lstm" else 1
+        self.initial = nn.Parameter(torch.zeros(self.components, 1, hidden_size), requires_grad=learned_initial_state)
+
+    def initial_state(self, batch_size: int) -> State:
+        """State at the start of an episode, each component [B, H]."""
+        return tuple(self.initial.expand(-1, batch_size, -1).unbind(0))
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step on x [B, F]: the new hidden state [B, H] and the whole new state."""
+        w_input, w_hidden, b_input, b_hidden = self.rnn.parameters()
+        if self.components == 2:
+            hidden, cell = torch.lstm_cell(x, state, w_input, w_hidden, b_input, b_hidden)
+            return hidden, (hidden, cell)
+        hidden = torch.gru_cell(x, state[0], w_input, w_hidden, b_input, b_hidden)
+        return hidden, (hidden,)
+
+    def unroll(self, x: Tensor, first: Tensor, state: State) -> Tensor:
+        """T steps on x [T, B, F] with resets where `first` [T, B]: hidden states [T, B, H].
+
+        Without resets after t = 0 this is one call of the fused kernel. Otherwise the stretches between resets become
+        rows of a few batches (stretches of similar length together), each one call of the kernel.
+        """
+        start = tuple(
+            torch.where(first[0][:, None], new, old)
+            for new, old in zip(self.initial_state(x.shape[1]), state, strict=True)
+        )
+        segments = segments_of(first)
+        if segments is None:
+            return self._run(x, start)
+        flat = x.flatten(0, 1)
+        outputs = []
+        for bucket in segments.buckets:
+            fresh = self.initial_state(len(bucket.rows))
+            begin = tuple(
+                torch.where(bucket.carried[:, None], old[bucket.rows], new)
+                for new, old in zip(fresh, start, strict=True)
+            )
+            stretch = flat.index_select(0, bucket.gather.flatten()).unflatten(0, bucket.gather.shape)
+            outputs.append(self._run(stretch, begin).flatten(0, 1))
+        result: Tensor = torch.cat(outputs).index_select(0, segments.scatter).unflatten(0, first.shape)
+        return result
+
+    def _run(self, x: Tensor, state: State) -> Tensor:
+        hidden = tuple(component.unsqueeze(0).contiguous() for component in state)
+        output: Tensor = self.rnn(x, hidden if self.components == 2 else hidden[0])[0]
+        return output

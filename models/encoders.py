@@ -1,0 +1,46 @@
+"""Encoders: observation [N, ...] -> features [N, F]."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+
+class Flatten(nn.Module):
+    """No encoder: the observation itself, as one float vector."""
+
+    def __init__(self, obs_shape: Sequence[int], sizes: Sequence[int]) -> None:
+        super().__init__()
+        if sizes:
+            raise ValueError("encoder 'none' has no layers: leave model.encoder_sizes empty or choose encoder 'mlp'")
+        self.output_size = math.prod(obs_shape)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """[N, ...] -> [N, F]."""
+        return obs.flatten(1).float()
+
+
+class MLP(nn.Module):
+    """Fully connected layers with ReLU, such as 9-64-128 in one-dimensional Harlow."""
+
+    def __init__(self, obs_shape: Sequence[int], sizes: Sequence[int]) -> None:
+        super().__init__()
+        if not sizes:
+            raise ValueError("encoder 'mlp' needs at least one layer: model.encoder_sizes=[64,128]")
+        widths = [math.prod(obs_shape), *sizes]
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in itertools.pairwise(widths):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.output_size = widths[-1]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """[N, ...] -> [N, F]."""
+        features: Tensor = self.layers(obs.flatten(1).float())
+        return features
+
+
+ENCODERS: dict[str, Callable[[Sequence[int], Sequence[int]], Flatten | MLP]] = {"none": Flatten, "mlp": MLP}

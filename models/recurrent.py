@@ -1,0 +1,25 @@
+"""Cores of one recurrent layer: `lstm` and `gru`. Input: encoded observation, previous action, previous reward."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .core import Core, Inputs, InputSizes, RecurrentLayer, State
+
+
+class Recurrent(Core):
+    """One LSTM or GRU over everything the agent sees (Wang et al. 2016, 2018: LSTM of 48 units)."""
+
+    def __init__(self, kind: str, sizes: InputSizes, hidden_size: int, learned_initial_state: bool) -> None:
+        super().__init__()
+        self.layer = RecurrentLayer(kind, sum(sizes), hidden_size, learned_initial_state)
+        self.output_size = hidden_size
+
+    def initial_state(self, batch_size: int) -> State:  # noqa: D102  # see Core
+        return self.layer.initial_state(batch_size)
+
+    def step(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:  # noqa: D102
+        return self.layer.step(inputs.joined(), state)
+
+    def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102
+        return self.layer.unroll(inputs.joined(), first, state)

@@ -1,0 +1,132 @@
+"""The trajectory: the one record that crosses from actors to the learner.
+
+T is the length of the unroll, B the number of episodes side by side. Index t of `obs`, `first`, `prev_action` and
+`prev_reward` is what the agent knew *before* action t; `action`, `reward` and `discount` of index t are what it did
+and what came of it. Entry T of the former is the start of the next unroll, from which the learner bootstraps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+NO_ACTION = -1
+"""`prev_action` at the first step of an episode; the agent sees a zero vector."""
+
+
+@dataclass(frozen=True)
+class LastSteps:
+    """The real last observations of K episodes that were cut off (truncated) inside an unroll.
+
+    Autoreset puts the next episode's first observation in their place, so that the learner could not know the value
+    of what was cut off; with these it evaluates it: one step of the core from `state`.
+    """
+
+    time: Array
+    """[K] the step t after which the episode was cut."""
+    row: Array
+    """[K] its row b."""
+    obs: Array
+    """[K, ...] the last observation."""
+    state: tuple[Array, ...]
+    """Recurrent state after step t, one [K, H] a component."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """T steps of B episodes, time-major."""
+
+    obs: Array
+    """[T+1, B, ...]"""
+    first: Array
+    """[T+1, B] bool; True where an episode starts: state, previous action and reward are reset *before* this step."""
+    prev_action: Array
+    """[T+1, B] int; NO_ACTION where `first`."""
+    prev_reward: Array
+    """[T+1, B] float32; 0 where `first`."""
+    action: Array
+    """[T, B] int"""
+    reward: Array
+    """[T, B] float32"""
+    discount: Array
+    """[T, B] float32; 0 where the episode truly terminated, else 1 (the learner multiplies its own discount in)."""
+    behaviour_logp: Array
+    """[T, B] float32; log-probability of `action` under the behaviour policy."""
+    initial_state: tuple[Array, ...]
+    """Recurrent state at t = 0 (before a reset that `first[0]` asks for), one [B, H] a component."""
+    last: LastSteps | None
+    """Truncated episodes, or None when there was none."""
+    params_version: int
+    """Version of the parameters that acted (for a joined batch: the oldest)."""
+    actor_id: int
+    """Who played (-1 for a joined batch)."""
+
+    @property
+    def unroll_length(self) -> int:
+        """T."""
+        return int(self.action.shape[0])
+
+    @property
+    def batch_size(self) -> int:
+        """B."""
+        return int(self.action.shape[1])
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps held, T * B."""
+        return int(self.action.size)
+
+
+def _join_last(trajectories: Sequence[Trajectory]) -> LastSteps | None:
+    offset, parts = 0, []
+    for trajectory in trajectories:
+        if trajectory.last is not None:
+            parts.append((trajectory.last, offset))
+        offset += trajectory.batch_size
+    if not parts:
+        return None
+    return LastSteps(
+        time=np.concatenate([last.time for last, _ in parts]),
+        row=np.concatenate([last.row + offset for last, offset in parts]),
+        obs=np.concatenate([last.obs for last, _ in parts]),
+        state=tuple(np.concatenate(component) for component in zip(*(last.state for last, _ in parts), strict=True)),
+    )
+
+
+def join(trajectories: Sequence[Trajectory]) -> Trajectory:
+    """One batch of several trajectories of the same length T, side by side along B.
+
+    Raises:
+        ValueError: if there is nothing to join or the lengths differ.
+    """
+    lengths = {trajectory.unroll_length for trajectory in trajectories}
+    if len(lengths) != 1:
+        raise ValueError(f"trajectories of one batch must have one unroll length, got {sorted(lengths) or 'none'}")
+    if len(trajectories) == 1:
+        return trajectories[0]
+
+    def side_by_side(name: str) -> Array:
+        return np.concatenate([getattr(trajectory, name) for trajectory in trajectories], axis=1)
+
+    return Trajectory(
+        obs=side_by_side("obs"),
+        first=side_by_side("first"),
+        prev_action=side_by_side("prev_action"),
+        prev_reward=side_by_side("prev_reward"),
+        action=side_by_side("action"),
+        reward=side_by_side("reward"),
+        discount=side_by_side("discount"),
+        behaviour_logp=side_by_side("behaviour_logp"),
+        initial_state=tuple(
+            np.concatenate(component) for component in zip(*(t.initial_state for t in trajectories), strict=True)
+        ),
+        last=_join_last(trajectories),
+        params_version=min(trajectory.params_version for trajectory in trajectories),
+        actor_id=-1,
+    )
