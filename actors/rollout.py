@@ -156,7 +156,7 @@ class RolloutWorker:
                 state,
             )
             torch.addmm(agent.policy.bias, output, agent.policy.weight.t(), out=logits[t])
-            action = torch.add(logits[t], noise[t]).argmax(-1, out=actions[t]).numpy()
+            action = torch.argmax(torch.add(logits[t], noise[t]), -1, out=actions[t]).numpy()
             before_env = time.perf_counter()
             next_obs, reward[t], terminated, truncated, step_info = env.step(action)
             env_s += time.perf_counter() - before_env

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The configuration: YAML files that Hydra composes; `prefrontal.launch.config` gives them their types."""

@@ -1,0 +1,252 @@
+"""Supervision of the rollout actors: bounded calls in flight, replacement of what died or hangs, a restart budget.
+
+The driver owns one pool. It asks `waitables` what to wait for, tells `collect` what became ready, and answers each
+finished unroll with `feed` when the learner has taken it, so that at most `in_flight` unrolls of an actor exist at any
+time, running or waiting. Any failure (a killed process, an exception of the environment, a failing constructor, no
+unroll within the timeout) replaces the actor after a back-off; past the budget the pool raises with the actor's own
+traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from .remote import RolloutActor
+from .rollout import UnrollReport, WorkerSpec
+
+log = logging.getLogger(__name__)
+
+
+class ActorsFailedError(RuntimeError):
+    """The restart budget is spent. The message ends with the traceback of the last failure."""
+
+
+@dataclass(frozen=True)
+class ActorsConfig:
+    """`conf/actors/`: how many actors, how large, and when to give up on one."""
+
+    num: int = 2
+    envs: int = 32
+    """Episodes side by side in one actor."""
+    cpus: float = 1.0
+    """CPUs that Ray reserves for one actor."""
+    in_flight: int = 2
+    """Unrolls of an actor that may exist at once, running or waiting for the learner."""
+    timeout_s: float = 60.0
+    """An actor that delivers nothing for so long is replaced."""
+    start_timeout_s: float = 120.0
+    """The same for a process that starts and builds its environment."""
+    max_restarts: int = 10
+    """Replacements in a whole run before it gives up."""
+    backoff_s: float = 0.5
+    """Wait before a replacement; doubles with each failure in a row of the same actor, up to 30 s."""
+    lag_updates: int = 0
+    """For experiments: act with the parameters of so many broadcasts ago."""
+
+    def __post_init__(self) -> None:
+        for name in ("num", "envs", "in_flight"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"actors.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("cpus", "max_restarts", "backoff_s", "lag_updates"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"actors.{name} cannot be negative, got {getattr(self, name)}")
+        for name in ("timeout_s", "start_timeout_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"actors.{name} must be positive, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An unroll that an actor has delivered."""
+
+    report: UnrollReport
+    trajectory: ray.ObjectRef
+    info: ray.ObjectRef
+    actor_id: int
+    generation: int
+
+
+@dataclass
+class _Call:
+    report: ray.ObjectRef
+    trajectory: ray.ObjectRef
+    info: ray.ObjectRef
+
+
+@dataclass
+class _Slot:
+    """One place in the pool, whoever fills it at the moment."""
+
+    spec: WorkerSpec
+    handle: Any = None
+    starting: ray.ObjectRef | None = None
+    calls: deque[_Call] = field(default_factory=deque)
+    since: float = 0.0
+    """When the process was started, or when the oldest call became the oldest."""
+    failures_in_a_row: int = 0
+    restart_at: float | None = None
+    params_version: int = -1
+
+
+class ActorPool:
+    """N supervised rollout actors.
+
+    Args:
+        specs: one for each actor.
+        config: timeouts, budget, back-off.
+        start: makes the Ray actor of a spec (placement is the caller's business).
+    """
+
+    def __init__(
+        self, specs: Sequence[WorkerSpec], config: ActorsConfig, start: Callable[[WorkerSpec], Any] | None = None
+    ) -> None:
+        self._config = config
+        self._start = start or self._default_start
+        self._slots = [_Slot(spec) for spec in specs]
+        self._params: tuple[int, Any] = (-1, None)
+        self.restarts = 0
+        """Replacements so far."""
+        self.delivered = 0
+        """Unrolls delivered so far."""
+        self.last_failure = ""
+
+    def _default_start(self, spec: WorkerSpec) -> Any:
+        # No restarts by Ray itself: a restarted process must get its calls from the pool, with fresh parameters.
+        options = {"num_cpus": self._config.cpus, "max_restarts": 0, "max_task_retries": 0}
+        return RolloutActor.options(**options).remote(spec, list(sys.path))
+
+    # Parameters and calls ----------------------------------------------------------------------------------
+
+    def broadcast(self, version: int, vector: Any) -> None:
+        """Calls from now on act with these parameters (an array, or a reference to one)."""
+        self._params = (version, vector)
+
+    def begin(self) -> None:
+        """Start all processes. They begin to play as soon as they stand."""
+        for slot in self._slots:
+            self._launch(slot)
+
+    def feed(self, finished: Finished) -> None:
+        """The learner has taken this unroll: let the actor that made it play another one."""
+        slot = self._slots[finished.actor_id]
+        if slot.spec.generation == finished.generation and slot.handle is not None:
+            self._call(slot)
+
+    def waitables(self) -> list[ray.ObjectRef]:
+        """What to wait for: the start or the oldest unroll of each actor."""
+        refs = [slot.starting or (slot.calls[0].report if slot.calls else None) for slot in self._slots]
+        return [ref for ref in refs if ref is not None]
+
+    def collect(self, ready: Sequence[ray.ObjectRef]) -> list[Finished]:
+        """Take in what became ready, and see to the actors that are overdue or due for their replacement.
+
+        Raises:
+            ActorsFailedError: when the restart budget is spent.
+        """
+        done = set(ready)
+        finished = []
+        for slot in self._slots:
+            if slot.starting is not None and slot.starting in done:
+                self._started(slot)
+            elif slot.calls and slot.calls[0].report in done:
+                unroll = self._take(slot)
+                if unroll is not None:
+                    finished.append(unroll)
+        self._supervise()
+        return finished
+
+    def handles(self) -> list[Any]:
+        """The live Ray actors, by actor id; None where one is being replaced."""
+        return [slot.handle if slot.starting is None else None for slot in self._slots]
+
+    def close(self) -> None:
+        """End all processes."""
+        for slot in self._slots:
+            self._kill(slot)
+
+    # Inside ------------------------------------------------------------------------------------------------
+
+    def _launch(self, slot: _Slot) -> None:
+        slot.handle = self._start(slot.spec)
+        slot.starting = slot.handle.ready.remote()
+        slot.since = time.monotonic()
+        slot.restart_at = None
+        slot.params_version = -1
+
+    def _started(self, slot: _Slot) -> None:
+        try:
+            ray.get(slot.starting)
+        except RayError as error:
+            self._fail(slot, "could not start", error)
+            return
+        slot.starting = None
+        for _ in range(self._config.in_flight):
+            self._call(slot)
+
+    def _call(self, slot: _Slot) -> None:
+        version, vector = self._params
+        fresh = version != slot.params_version
+        report, trajectory, info = slot.handle.unroll.options(num_returns=3).remote(version, vector if fresh else None)
+        slot.params_version = version
+        if not slot.calls:
+            slot.since = time.monotonic()
+        slot.calls.append(_Call(report, trajectory, info))
+
+    def _take(self, slot: _Slot) -> Finished | None:
+        call = slot.calls.popleft()
+        try:
+            report = ray.get(call.report)
+        except RayError as error:
+            self._fail(slot, "failed", error)
+            return None
+        slot.since = time.monotonic()
+        slot.failures_in_a_row = 0
+        self.delivered += 1
+        return Finished(report, call.trajectory, call.info, slot.spec.actor_id, slot.spec.generation)
+
+    def _supervise(self) -> None:
+        now = time.monotonic()
+        for slot in self._slots:
+            if slot.restart_at is not None:
+                if now >= slot.restart_at:
+                    self._launch(slot)
+            elif slot.starting is not None and now - slot.since > self._config.start_timeout_s:
+                self._fail(slot, f"did not start within {self._config.start_timeout_s:g} s", None)
+            elif slot.calls and now - slot.since > self._config.timeout_s:
+                self._fail(slot, f"hangs: no unroll within {self._config.timeout_s:g} s", None)
+
+    def _fail(self, slot: _Slot, what: str, error: RayError | None) -> None:
+        actor = f"actor {slot.spec.actor_id} ({slot.spec.task})"
+        # An exception of the environment arrives as its own traceback; a dead process as Ray's account of its end.
+        text = str(error).strip() if error is not None else ""
+        reason = f"{actor} {what}" + (f":\n{text}" if text else "")
+        self.last_failure = reason
+        self._kill(slot)
+        if self.restarts >= self._config.max_restarts:
+            raise ActorsFailedError(
+                f"{self.restarts} restarts were made, which is the budget (actors.max_restarts); the last failure:\n"
+                f"{reason}"
+            )
+        self.restarts += 1
+        wait_s = min(30.0, self._config.backoff_s * 2**slot.failures_in_a_row)
+        slot.failures_in_a_row += 1
+        slot.spec = replace(slot.spec, generation=slot.spec.generation + 1)
+        slot.restart_at = time.monotonic() + wait_s
+        last_line = text.splitlines()[-1] if isinstance(error, RayTaskError) and text else what
+        log.warning("%s %s; restart %d in %.1f s", actor, last_line, self.restarts, wait_s)
+
+    @staticmethod
+    def _kill(slot: _Slot) -> None:
+        if slot.handle is not None:
+            ray.kill(slot.handle)
+        slot.handle = slot.starting = None
+        slot.calls.clear()

@@ -1,0 +1,143 @@
+"""The edge of the configuration: from what Hydra composed to frozen, typed, checked dataclasses.
+
+Nothing past this module sees a configuration object of Hydra or OmegaConf.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ..actors.pool import ActorsConfig
+from ..envs import registry
+from ..learner.algorithm import AlgorithmConfig
+from ..models.agent import ModelConfig
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message names it and what may stand there."""
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    """The Ray that `cluster=local` starts; see `conf/train.yaml`."""
+
+    dashboard: bool = False
+    object_store_mb: int = 512
+    wait_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    """Where and how the learner computes; see `conf/train.yaml`."""
+
+    device: str = "auto"
+    bf16: bool = False
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Length and book-keeping of a run; see `conf/train.yaml`."""
+
+    name: str = "train"
+    env_steps: int = 3_000_000
+    log_points: int = 100
+    figures: int = 4
+    checkpoint_every_s: float = 30.0
+    keep_checkpoints: int = 3
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """The evaluation with frozen weights; see `conf/train.yaml`."""
+
+    episodes: int = 1000
+    envs: int = 64
+    greedy: bool = False
+    task: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything `prefrontal train` is told."""
+
+    task: dict[str, Any]
+    """`name` and the task's options."""
+    seed: int = 0
+    resume: str | None = None
+    cluster: str = "local"
+    ray: RayConfig = field(default_factory=RayConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    algo: AlgorithmConfig = field(default_factory=AlgorithmConfig)
+    actors: ActorsConfig = field(default_factory=ActorsConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    @property
+    def task_name(self) -> str:
+        """The task's name."""
+        return str(self.task["name"])
+
+    @property
+    def task_options(self) -> dict[str, Any]:
+        """The task's options."""
+        return {key: value for key, value in self.task.items() if key != "name"}
+
+    @property
+    def evaluation_task_options(self) -> dict[str, Any]:
+        """The task's options in the evaluation."""
+        return {**self.task_options, **self.evaluate.task}
+
+
+def _plain(value: Any) -> Any:
+    """Lists become tuples, all the way down, so that frozen really is frozen."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.replace(value, **{f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)})
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return tuple(_plain(item) for item in value) if isinstance(value, list) else value
+
+
+def task_settings(task: Mapping[str, Any]) -> Any:
+    """The checked settings of a `task` node (`name` and options).
+
+    Raises:
+        ConfigError: for an unknown task or option (lists those there are), or a bad value.
+    """
+    options = {key: value for key, value in task.items() if key != "name"}
+    try:
+        return registry.get(str(task.get("name"))).configure(options)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def train_config(composed: DictConfig) -> TrainConfig:
+    """The checked configuration of a training.
+
+    Raises:
+        ConfigError: naming the setting that cannot be.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), composed)
+        config: TrainConfig = _plain(OmegaConf.to_object(merged))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(str(error).strip()) from error
+    task_settings(config.task)
+    task_settings({"name": config.task_name, **config.evaluation_task_options})
+    if config.algo.synchronous and config.actors.lag_updates:
+        raise ConfigError("actors.lag_updates needs an asynchronous algorithm (algo=impala or algo=a3c)")
+    in_flight = config.actors.num * config.actors.in_flight
+    if not config.algo.synchronous and config.algo.batch_unrolls > in_flight:
+        raise ConfigError(
+            f"algo.batch_unrolls={config.algo.batch_unrolls} trajectories can never be complete: {config.actors.num} "
+            f"actors with {config.actors.in_flight} unrolls in flight make {in_flight} at once"
+        )
+    if config.run.env_steps < 1 or config.evaluate.episodes < 1 or config.run.log_points < 1:
+        raise ConfigError("run.env_steps, run.log_points and evaluate.episodes must be at least 1")
+    return config

@@ -1,0 +1,93 @@
+"""From trajectories on the host to one batch of tensors on the learner's device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models.core import State
+from ..replay.trajectory import Array, Trajectory, join
+
+
+@dataclass(frozen=True)
+class Last:
+    """Truncated episodes, see `replay.trajectory.LastSteps`."""
+
+    time: Tensor
+    row: Tensor
+    obs: Tensor
+    state: State
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A joined trajectory as tensors; shapes as in `Trajectory`."""
+
+    obs: Tensor
+    first: Tensor
+    prev_action: Tensor
+    prev_reward: Tensor
+    action: Tensor
+    reward: Tensor
+    discount: Tensor
+    behaviour_logp: Tensor
+    initial_state: State
+    last: Last | None
+    fresh_env_steps: int
+    """Environment steps that were not replayed."""
+    params_versions: tuple[int, ...]
+    """Version of the parameters that played each fresh trajectory."""
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` (CUDA where there is one), `cpu` or `cuda`.
+
+    Raises:
+        RuntimeError: if CUDA is asked for where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"learner.device={name} is not known; choose one of: auto, cpu, cuda")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        build = "this torch is a CPU build" if torch.version.cuda is None else "torch sees no CUDA device"
+        raise RuntimeError(
+            f"learner.device=cuda was asked for, but {build}; use learner.device=auto, or install a CUDA build of torch"
+        )
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def make_batch(fresh: Sequence[Trajectory], replayed: Sequence[Trajectory], device: torch.device) -> Batch:
+    """Join along B and move to `device` (through pinned memory where that is a GPU)."""
+    joined = join([*fresh, *replayed])
+
+    def tensor(array: Array) -> Tensor:
+        # Arrays that come out of Ray's object store are read-only, which torch refuses to share.
+        host = torch.from_numpy(array if array.flags.writeable else array.copy())
+        return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
+
+    last = joined.last
+    return Batch(
+        obs=tensor(joined.obs),
+        first=tensor(joined.first),
+        prev_action=tensor(joined.prev_action),
+        prev_reward=tensor(joined.prev_reward),
+        action=tensor(joined.action),
+        reward=tensor(joined.reward),
+        discount=tensor(joined.discount),
+        behaviour_logp=tensor(joined.behaviour_logp),
+        initial_state=tuple(tensor(component) for component in joined.initial_state),
+        last=None
+        if last is None
+        else Last(
+            time=tensor(last.time.astype(np.int64)),
+            row=tensor(last.row.astype(np.int64)),
+            obs=tensor(last.obs),
+            state=tuple(tensor(component) for component in last.state),
+        ),
+        fresh_env_steps=sum(trajectory.env_steps for trajectory in fresh),
+        params_versions=tuple(trajectory.params_version for trajectory in fresh),
+    )

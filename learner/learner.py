@@ -1,0 +1,230 @@
+"""The learner: batched actor-critic updates of one agent. A plain class; `remote.py` wraps it for Ray.
+
+An update evaluates the agent on the whole batch (one fused unroll), computes V-trace, GAE, n-step or TD(0) returns
+from it, and takes one optimizer step. The agent's parameters are published as one flat vector with a version, which
+is the number of updates made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models.agent import Agent, AgentSpec
+from ..models.flat import Vector, to_vector
+from ..replay.buffer import ReplayBuffer
+from ..replay.trajectory import Trajectory
+from .algorithm import AlgorithmConfig, ScheduledConfig
+from .batch import Batch, make_batch, resolve_device
+from .losses import actor_critic_loss, log_prob
+from .returns import generalized_advantage, n_step, vtrace
+from .schedules import Schedule
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss or a gradient is NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counters of a run; they survive a resume."""
+
+    updates: int = 0
+    env_steps: int = 0
+    """Fresh environment steps trained on."""
+
+
+def _schedule(config: ScheduledConfig, env_steps: int) -> Schedule:
+    end = config.start if config.end is None else config.end
+    return Schedule(start=config.start, end=end, steps=max(1, round(config.fraction * env_steps)), kind=config.kind)
+
+
+_MEASURED = (
+    "loss/total",
+    "loss/policy",
+    "loss/value",
+    "loss/entropy",
+    "learner/grad_norm",
+    "learner/explained_variance",
+    "learner/rho",
+    "learner/value",
+)
+
+
+class Learner:
+    """Owns the agent's parameters, the optimizer, the schedules and the replay buffer.
+
+    Args:
+        spec: the agent to train.
+        config: the algorithm.
+        total_env_steps: length of the run, on which the schedules are laid out.
+        seed: of the initial parameters and of what replay draws.
+        device: `auto`, `cpu` or `cuda`.
+        bf16: run the network under bfloat16 autocast (GPU, pixels).
+    """
+
+    def __init__(
+        self,
+        spec: AgentSpec,
+        config: AlgorithmConfig,
+        total_env_steps: int,
+        seed: int,
+        device: str = "auto",
+        bf16: bool = False,
+    ) -> None:
+        self.spec = spec
+        self.config = config
+        self.device = resolve_device(device)
+        self.progress = Progress()
+        self._bf16 = bf16
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.agent = Agent(spec)
+        self.agent.to(self.device)
+        self._trained = [p for p in self.agent.parameters() if p.requires_grad]
+        self._optimizer = self._make_optimizer()
+        self._learning_rate = _schedule(config.learning_rate, total_env_steps)
+        self._entropy_weight = _schedule(config.entropy_weight, total_env_steps)
+        self._replay: ReplayBuffer[Trajectory] | None = (
+            ReplayBuffer(config.replay.capacity) if config.replay.ratio else None
+        )
+        self._rng = np.random.default_rng([seed, 1])
+        self._replay_debt = 0.0
+
+    def stage(self, trajectories: Sequence[Trajectory]) -> Batch:
+        """Join fresh trajectories, add replayed ones, move all to the device. May run beside an update."""
+        replayed: list[Trajectory] = []
+        if self._replay is not None:
+            self._replay_debt += self.config.replay.ratio * len(trajectories)
+            count = int(self._replay_debt)
+            if count and len(self._replay):
+                replayed = list(self._replay.sample(count, self._rng))
+            self._replay_debt -= count
+            for trajectory in trajectories:
+                self._replay.add(trajectory)
+        return make_batch(trajectories, replayed, self.device)
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """One optimizer step; returns the metrics of `docs/metrics.md` under `learner/` and `loss/`.
+
+        Raises:
+            NonFiniteLossError: before any parameter is changed.
+        """
+        started = time.perf_counter()
+        config = self.config
+        env_steps = self.progress.env_steps
+        learning_rate, entropy_weight = self._learning_rate(env_steps), self._entropy_weight(env_steps)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            logits, value = self.agent.unroll(
+                batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state
+            )
+        logits, value = logits[:-1].float(), value.float()
+        with torch.no_grad():
+            target, advantage, log_rho = self._returns(batch, logits, value.detach())
+        loss = actor_critic_loss(
+            logits, batch.action, advantage, value[:-1], target, config.value_weight, entropy_weight
+        )
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        limit = float("inf") if config.max_grad_norm is None else config.max_grad_norm
+        grad_norm = torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True)
+        v_residual = (target - value[:-1].detach()).var() / target.var().clamp_min(1e-8)
+        numbers = torch.stack(
+            (
+                *(t.detach() for t in (loss.total, loss.policy, loss.value, loss.entropy, grad_norm)),
+                1 - v_residual,
+                log_rho.exp().mean(),
+                value.detach().mean(),
+            )
+        ).tolist()  # one transfer from the device an update
+        metrics: dict[str, float] = dict(zip(_MEASURED, numbers, strict=True))
+        if not np.isfinite([metrics["loss/total"], metrics["learner/grad_norm"]]).all():
+            raise NonFiniteLossError(
+                f"update {self.progress.updates + 1}: loss {metrics['loss/total']}, gradient norm "
+                f"{metrics['learner/grad_norm']}; lower algo.learning_rate.start or set algo.max_grad_norm"
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        lags = [self.progress.updates - version for version in batch.params_versions]
+        self.progress = Progress(self.progress.updates + 1, env_steps + batch.fresh_env_steps)
+        metrics |= {
+            "learner/learning_rate": learning_rate,
+            "learner/entropy_weight": entropy_weight,
+            "learner/lag_min": float(min(lags)),
+            "learner/lag_mean": float(np.mean(lags)),
+            "learner/lag_max": float(max(lags)),
+            "learner/update_s": time.perf_counter() - started,
+        }
+        return metrics
+
+    def parameters_vector(self) -> Vector:
+        """All parameters as one flat float32 array [P], for `models.flat.load_vector`."""
+        return to_vector(self.agent.parameters())
+
+    def _returns(self, batch: Batch, logits: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Value targets, advantages and log importance ratios, all [T, B]."""
+        config = self.config
+        continues = ~batch.first[1:]
+        next_value = value[1:]
+        if batch.last is not None:
+            last = batch.last
+            output, _ = self.agent.act(
+                last.obs, batch.action[last.time, last.row], batch.reward[last.time, last.row], None, last.state
+            )
+            next_value = next_value.clone()
+            next_value[last.time, last.row] = self.agent.value(output).squeeze(-1).float()
+        discount = batch.discount * config.discount
+        log_rho = log_prob(logits, batch.action) - batch.behaviour_logp
+        args = (batch.reward, discount, value[:-1], next_value, continues)
+        if config.returns == "vtrace":
+            corrected = vtrace(log_rho, *args, config.lambda_, config.rho_clip, config.c_clip)
+            return corrected.target, corrected.advantage, log_rho
+        if config.returns == "n_step":
+            plain = n_step(*args, config.n)
+        else:
+            plain = generalized_advantage(*args, 0.0 if config.returns == "td0" else config.lambda_)
+        return plain.target, plain.advantage, log_rho
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        config, settings = self.config.optimizer, self.config
+        if config.name == "adam":
+            return torch.optim.Adam(self._trained, settings.learning_rate.start, betas=config.betas, eps=config.eps)
+        return torch.optim.RMSprop(self._trained, settings.learning_rate.start, alpha=config.alpha, eps=config.eps)
+
+    # Exact resume ------------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything needed to go on from here (the replay buffer's contents apart): tensors, and plain JSON."""
+        tensors = {f"agent.{name}": tensor.detach() for name, tensor in self.agent.state_dict().items()}
+        for index, slots in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(tensor) for slot, tensor in slots.items()}
+        scalars = {
+            "updates": self.progress.updates,
+            "env_steps": self.progress.env_steps,
+            "rng": self._rng.bit_generator.state,
+            "replay_debt": self._replay_debt,
+        }
+        return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, scalars
+
+    def restore(self, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
+        """Go on from a `state` of a learner with the same agent and optimizer."""
+        self.agent.load_state_dict(
+            {k.removeprefix("agent."): tensor for k, tensor in tensors.items() if k.startswith("agent.")}
+        )
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, slot = key.split(".", 2)
+                slots.setdefault(int(index), {})[slot] = tensor
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self.progress = Progress(scalars["updates"], scalars["env_steps"])
+        self._rng.bit_generator.state = scalars["rng"]
+        self._replay_debt = scalars["replay_debt"]
