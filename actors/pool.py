@@ -165,8 +165,8 @@ class ActorPool:
         return finished
 
     def handles(self) -> list[Any]:
-        """The live Ray actors, by actor id; None where one is being replaced."""
-        return [slot.handle if slot.starting is None else None for slot in self._slots]
+        """The Ray actors, by actor id; None where one is about to be replaced."""
+        return [slot.handle for slot in self._slots]
 
     def close(self) -> None:
         """End all processes."""

@@ -15,8 +15,7 @@ from ..replay.trajectory import Array, Trajectory
 from .rollout import RolloutWorker, UnrollReport, WorkerSpec
 
 
-@ray.remote
-class RolloutActor:
+class Rollouts:
     """Hosts one worker. Built from a small plain spec; the environment never crosses a process."""
 
     def __init__(self, spec: WorkerSpec, import_paths: Sequence[str]) -> None:
@@ -47,3 +46,7 @@ class RolloutActor:
     def restore(self, arrays: dict[str, Array], scalars: dict[str, Any]) -> None:
         """See `RolloutWorker.restore`."""
         self._worker.restore(arrays, scalars)
+
+
+RolloutActor: Any = ray.remote(Rollouts)
+"""`Rollouts` as a Ray actor class."""

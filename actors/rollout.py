@@ -43,6 +43,8 @@ class WorkerSpec:
     actor_id: int
     generation: int = 0
     """How many times this actor was replaced; a replacement draws other episodes."""
+    greedy: bool = False
+    """Take the likeliest action instead of sampling the policy (evaluation only)."""
 
     def seeds(self) -> tuple[int, int]:
         """Independent seeds for the environments and for the action noise."""
@@ -133,6 +135,8 @@ class RolloutWorker:
         logits = torch.empty(length, batch, agent.spec.num_actions)
         # Gumbel noise: the largest of logits + noise is a sample of the policy (one call for the whole unroll).
         noise = torch.empty_like(logits).exponential_(generator=self._generator).log_().neg_()
+        if self.spec.greedy:
+            noise.zero_()
         actions = torch.empty(length, batch, dtype=torch.long)
         initial_state = tuple(component.numpy().copy() for component in self._state)
         cut: list[tuple[int, Array, Array, tuple[Array, ...]]] = []

@@ -8,7 +8,7 @@ the reward-prediction error `r + discount * V' - V` there).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -122,6 +122,26 @@ class TrialRecorder:
         same = np.concatenate(([False], episode[1:] == episode[:-1]))
         table["steps"] = np.diff(step, prepend=0) * same + step * ~same
         return table
+
+
+def trials_of_window(unrolls: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The trials completed in a few unrolls of training (see `RolloutWorker.unroll`): a table for the curves.
+
+    Episodes are cut at both ends of an unroll; each piece of one counts as an episode of its own.
+    """
+    parts: dict[str, list[Array]] = {}
+    pieces = 0
+    for info in unrolls:
+        first = info["first"][:-1].copy()
+        first[0] = True
+        piece = pieces + np.cumsum(first.T.reshape(-1)).reshape(first.T.shape) - 1  # [B, T], in order of rows
+        pieces += int(first.sum())
+        done = info["trial_done"].T
+        for key, column in info.items():
+            if key not in ("first", "trial_done"):
+                parts.setdefault(key, []).append(column.swapaxes(0, 1)[done])
+        parts.setdefault("episode", []).append(piece[done])
+    return {key: np.concatenate(columns) for key, columns in parts.items()}
 
 
 def simulate(env: VectorTask, baseline: Baseline, episodes: int, seed: int) -> tuple[dict[str, Array], Array]:

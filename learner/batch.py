@@ -43,18 +43,22 @@ class Batch:
     """Version of the parameters that played each fresh trajectory."""
 
 
+class DeviceError(RuntimeError):
+    """A device was asked for that is not there."""
+
+
 def resolve_device(name: str) -> torch.device:
     """`auto` (CUDA where there is one), `cpu` or `cuda`.
 
     Raises:
-        RuntimeError: if CUDA is asked for where there is none.
+        DeviceError: if CUDA is asked for where there is none, or the name is unknown.
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"learner.device={name} is not known; choose one of: auto, cpu, cuda")
+        raise DeviceError(f"learner.device={name} is not known; choose one of: auto, cpu, cuda")
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         build = "this torch is a CPU build" if torch.version.cuda is None else "torch sees no CUDA device"
-        raise RuntimeError(
+        raise DeviceError(
             f"learner.device=cuda was asked for, but {build}; use learner.device=auto, or install a CUDA build of torch"
         )
     return torch.device("cuda" if available and name != "cpu" else "cpu")

@@ -27,8 +27,7 @@ PREFETCH = 2
 """Calls that may run at once: one updates, one stages."""
 
 
-@ray.remote(max_concurrency=PREFETCH, max_restarts=0, max_task_retries=0)
-class LearnerActor:
+class RemoteLearner:
     """See `Learner`; this class adds the prefetch, the checkpoints and nothing else."""
 
     def __init__(
@@ -87,3 +86,7 @@ class LearnerActor:
         """Go on from a checkpoint."""
         with self._updating:
             snapshot.restore(self._learner, checkpoint)
+
+
+LearnerActor: Any = ray.remote(max_concurrency=PREFETCH, max_restarts=0, max_task_retries=0)(RemoteLearner)
+"""`RemoteLearner` as a Ray actor class."""

@@ -38,7 +38,7 @@ def take(learner: Learner, extra: Mapping[str, Any], worker_arrays: Mapping[str,
 def agent_of(checkpoint: Checkpoint) -> AgentSpec:
     """The agent that a checkpoint holds."""
     saved = checkpoint.scalars["agent"]
-    model = {name: tuple(v) if isinstance(v, list) else v for name, v in saved["model"].items()}
+    model: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved["model"].items()}
     return AgentSpec(tuple(saved["obs_shape"]), saved["num_actions"], ModelConfig(**model))
 
 
@@ -72,5 +72,6 @@ def save_batch(folder: Path, batch: Batch) -> Path:
     """Write a batch for inspection with `numpy.load`; returns its path."""
     path = folder / "nonfinite_batch.npz"
     arrays = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
-    np.savez_compressed(path, **{k: v.cpu().numpy() for k, v in arrays.items() if isinstance(v, Tensor)})
+    columns: dict[str, Any] = {k: v.cpu().numpy() for k, v in arrays.items() if isinstance(v, Tensor)}
+    np.savez_compressed(path, **columns)
     return path

@@ -1,0 +1,51 @@
+"""The console script: `prefrontal <verb> [key=value ...]` hands over to one Hydra application a verb."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+VERBS = {
+    "train": "train an agent, evaluate it, draw the figure (task=two_step model=lstm algo=impala ...)",
+    "evaluate": "let a trained agent play fresh episodes with frozen weights (run=<folder>)",
+    "figures": "redraw the figures; several runs are merged as seeds (run='<folder>/*')",
+    "play": "play a task yourself (task=harlow)",
+    "tasks": "list the tasks",
+    "bench": "measure learner, actors and the whole system on this machine",
+}
+
+HELP = """prefrontal: meta-reinforcement learning on the tasks of computational neuroscience
+
+usage: prefrontal <verb> [key=value ...]
+
+{verbs}
+
+prefrontal <verb> --help shows the choices and every setting with its value.
+prefrontal train -m seed='range(8)' hydra/launcher=joblib trains eight seeds side by side.
+"""
+
+
+def _help() -> str:
+    return HELP.format(verbs="\n".join(f"  {verb:<9} {text}" for verb, text in VERBS.items()))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    verb, arguments = (sys.argv[1] if len(sys.argv) > 1 else "--help"), sys.argv[2:]
+    if verb in ("-h", "--help", "help"):
+        print(_help())
+        return
+    if verb not in VERBS:
+        print(f"there is no verb '{verb}'\n\n{_help()}", file=sys.stderr)
+        raise SystemExit(2)
+    # Each process computes on one core; BLAS threads of several processes would fight for the same cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.argv = [f"{sys.argv[0]} {verb}", *arguments, *_run_folder_of(arguments)]
+    importlib.import_module(f".{verb}", __package__).main()
+
+
+def _run_folder_of(arguments: list[str]) -> list[str]:
+    """A resumed run keeps its folder: no new one is made for it."""
+    resumed = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
+    return [f"hydra.run.dir={resumed[-1]}"] if resumed and resumed[-1] not in ("", "null") else []

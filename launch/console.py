@@ -1,0 +1,54 @@
+"""What a training shows while it runs: one live line in a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+PLAIN_EVERY_S = 10.0
+
+
+class TrainingLine:
+    """The progress of a training: environment steps, and a text with everything else."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self._live: Progress | None = None
+        self._task = None
+        self._last_plain = time.monotonic()
+        self._started, self._done_at_start, self._total = time.monotonic(), done, total
+        if console.is_terminal:
+            columns: list[ProgressColumn] = [
+                BarColumn(bar_width=24),
+                TaskProgressColumn(),
+                TextColumn("{task.description}"),
+                TimeRemainingColumn(),
+            ]
+            self._live = Progress(*columns, console=console, refresh_per_second=4)
+            self._task = self._live.add_task("starting", total=total, completed=done)
+
+    def __enter__(self) -> TrainingLine:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, done: int, text: str) -> None:
+        """Show `done` environment steps and `text`."""
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, completed=done, description=text)
+        elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
+            self._last_plain = time.monotonic()
+            rate = (done - self._done_at_start) / max(1e-9, time.monotonic() - self._started)
+            left = f", {max(0.0, self._total - done) / rate:.0f} s left" if rate > 0 else ""
+            console.print(f"{done / self._total:4.0%} {text}{left}")

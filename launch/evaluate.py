@@ -1,0 +1,55 @@
+"""`prefrontal evaluate`: let a trained agent play fresh episodes with frozen weights; table and figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from ..learner.checkpoint import Checkpoint, read
+from .config import ConfigError, TrainConfig, train_config
+from .console import console, errors
+from .evaluation import evaluate_run, show_results
+from .failures import reported
+from .run_folder import RunFolder
+
+
+def _config(folder: RunFolder, composed: DictConfig) -> TrainConfig:
+    config = train_config(folder.read_config())
+    changes: dict[str, Any] = {
+        name: composed[name] for name in ("episodes", "envs", "greedy") if composed[name] is not None
+    }
+    options = OmegaConf.to_container(composed.task)
+    changes["task"] = {**config.evaluate.task, **(options if isinstance(options, dict) else {})}
+    seed = config.seed if composed.seed is None else composed.seed
+    changed = dataclasses.replace(config, seed=seed, evaluate=dataclasses.replace(config.evaluate, **changes))
+    if changed.evaluate.episodes < 1 or changed.evaluate.envs < 1:
+        raise ConfigError("episodes and envs must be at least 1")
+    return changed
+
+
+def _checkpoint(folder: RunFolder, which: str) -> Checkpoint:
+    if which != "newest":
+        path = folder.path / "checkpoints" / ("best.safetensors" if which == "best" else which)
+        if not path.is_file():
+            there = ", ".join(sorted(p.name for p in path.parent.glob("*.safetensors"))) or "none"
+            raise ConfigError(f"checkpoint={which}: there is no {path}; there are: {there}")
+        return read(path)
+    checkpoint, _, warnings = folder.checkpoints().newest()
+    for warning in warnings:
+        errors.print(f"warning: {warning}", style="yellow")
+    return checkpoint
+
+
+@hydra.main(config_path="pkg://prefrontal.conf", config_name="evaluate", version_base="1.3")
+def main(composed: DictConfig) -> None:
+    """Entry point of the verb; see the module's text."""
+    with reported():
+        folder = RunFolder.open(composed.run)
+        config = _config(folder, composed)
+        output = RunFolder(folder.path / "evaluations" / composed.name) if composed.name else folder
+        results = evaluate_run(folder, config, _checkpoint(folder, composed.checkpoint), output)
+        console.print(f"run folder   {folder.path}", style="dim")
+        show_results(config, results, output)

@@ -1,0 +1,128 @@
+"""Evaluation of a run with frozen weights on fresh episodes, and everything that is written and shown of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..actors.evaluation import evaluate
+from ..actors.rollout import RolloutWorker, WorkerSpec
+from ..envs import registry
+from ..envs.trials import Evaluation
+from ..learner import snapshot
+from ..learner.checkpoint import Checkpoint
+from .config import TrainConfig, task_settings
+from .console import console
+from .measures import flatten, results_table
+from .run_folder import RunFolder
+
+EVALUATION_STREAM = 1_000_000
+"""In the place of an actor's number: seeds of the evaluation, which no actor has."""
+
+UNROLL = 100
+
+BOOK_KEEPING = {"task", "seed", "episodes", "env_steps", "training_episodes", "wall_s", "steps_per_second"}
+"""Names in `results.json` that are no measures of behaviour."""
+
+
+def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Play fresh episodes with a checkpoint's weights.
+
+    Returns:
+        The measures by their names in `results.json`, and the table of trials.
+
+    Raises:
+        ValueError: if the checkpoint's agent does not fit the task (another size of observation or action).
+    """
+    torch.set_num_threads(1)
+    options = config.evaluation_task_options
+    agent = snapshot.agent_of(checkpoint)
+    worker = RolloutWorker(
+        WorkerSpec(
+            task=config.task_name,
+            task_options=options,
+            model=agent.model,
+            num_envs=min(config.evaluate.envs, config.evaluate.episodes),
+            unroll_length=UNROLL,
+            seed=config.seed,
+            actor_id=EVALUATION_STREAM,
+            greedy=config.evaluate.greedy,
+        )
+    )
+    if worker.agent.spec != agent:
+        raise ValueError(
+            f"the trained agent takes observations of shape {agent.obs_shape} and has {agent.num_actions} actions; "
+            f"this task has shape {worker.agent.spec.obs_shape} and {worker.agent.spec.num_actions} actions"
+        )
+    worker.agent.load_state_dict(snapshot.agent_tensors(checkpoint))
+    with console.status("evaluating") as status:
+        total = config.evaluate.episodes
+        recorder = evaluate(
+            worker, total, config.algo.discount, lambda done: status.update(f"evaluating: {done}/{total} episodes")
+        )
+    trials = recorder.trials()
+    settings = task_settings({"name": config.task_name, **options})
+    task = registry.get(config.task_name)
+    measures = {
+        "return": float(recorder.returns.mean()),
+        "episode_length": float(recorder.lengths.mean()),
+        **task.summarise(trials, settings),
+        **task.analyse(trials, settings),
+    }
+    return measures, trials
+
+
+def evaluate_run(folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder) -> dict[str, Any]:
+    """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`; returns the results."""
+    measures, trials = evaluate_checkpoint(config, checkpoint)
+    counters = checkpoint.scalars
+    wall_s = float(counters.get("wall_s", 0.0))
+    results = {
+        "task": config.task_name,
+        "seed": config.seed,
+        "episodes": config.evaluate.episodes,
+        "env_steps": counters["env_steps"],
+        "training_episodes": counters.get("episodes", 0),
+        "wall_s": wall_s,
+        "steps_per_second": counters["env_steps"] / wall_s if wall_s else 0.0,
+        **measures,
+    }
+    output.path.mkdir(parents=True, exist_ok=True)
+    output.write_trials(trials)
+    output.write_results(results)
+    evaluation = Evaluation(trials, folder.read_history(), label=f"seed {config.seed}")
+    task = registry.get(config.task_name)
+    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    with console.status("drawing"):
+        output.write_figures(task.figures([evaluation], settings))
+    return results
+
+
+def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFolder) -> None:
+    """The table of results beside the ideal and published values, and where to look."""
+    task = registry.get(config.task_name)
+    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    references = task.references(settings)
+    shown = {k: v for k, v in results.items() if k not in BOOK_KEEPING and k not in long_measures(results)}
+    title = f"{task.name}: {results['episodes']:,} fresh episodes, frozen weights"
+    console.print(results_table(title, [shown], references))
+    for path in sorted(output.figures.glob("*.png")):
+        console.print(f"figure       {short(path)}")
+    console.print(f"all numbers  {short(output.results)}")
+    console.print(f"each trial   {short(output.evaluation)}")
+
+
+def long_measures(results: Mapping[str, Any]) -> set[str]:
+    """Names of measures with so many numbers that they belong in a file, not in a table."""
+    return {name for name, value in results.items() if len(flatten({name: value})) > 8}
+
+
+def short(path: Path) -> str:
+    """A path as a person in the current folder would write it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

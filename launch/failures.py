@@ -1,0 +1,59 @@
+"""Errors as a person wants them: the cause and the way out, without our own stack; an actor's traceback last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from ..learner.batch import DeviceError
+from ..learner.checkpoint import DamagedCheckpointError, NoCheckpointError
+from ..learner.learner import NonFiniteLossError
+from ..learner.snapshot import DifferentAgentError
+from .config import ConfigError
+from .console import errors
+from .run_folder import NotARunFolderError
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    from ..actors.pool import ActorsFailedError
+    from ..actors.rollout import EnvironmentFaultError
+    from .ray_engine import LearnerFailedError
+
+    return (
+        ActorsFailedError,
+        ConfigError,
+        DamagedCheckpointError,
+        DeviceError,
+        DifferentAgentError,
+        EnvironmentFaultError,
+        LearnerFailedError,
+        NoCheckpointError,
+        NonFiniteLossError,
+        NotARunFolderError,
+        OSError,
+    )
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Print an expected error without a stack and exit with status 2 (1 for a failure in mid-run, 130 for Ctrl-C).
+
+    In a sweep the error is passed on, so that Hydra reports which job failed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        errors.print("stopped before anything was saved", style="bold")
+        raise SystemExit(130) from None
+    except _expected() as error:
+        if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        wrong_input = isinstance(
+            error, ConfigError | NotARunFolderError | NoCheckpointError | DifferentAgentError | DeviceError
+        )
+        errors.print("error: ", style="bold red", end="")
+        errors.print(str(error), markup=False)
+        raise SystemExit(2 if wrong_input else 1) from None

@@ -1,0 +1,182 @@
+"""The engine on Ray: a supervised pool of rollout actors, a learner actor, and this driver, which only coordinates.
+
+The driver handles references: a trajectory goes from the actor that made it through the object store to the learner,
+parameters go the other way. An actor gets its next call when the learner has been given its trajectory, and the learner
+has at most `PREFETCH` updates in its queue; so nothing grows without bound, whichever side is slow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+
+from ..actors.pool import ActorPool, ActorsConfig, Finished
+from ..learner.checkpoint import Checkpoint
+from ..learner.remote import PREFETCH, LearnerActor
+from ..models.flat import Vector
+from ..replay.handoff import Handoff
+from ..replay.trajectory import Array
+from .config import TrainConfig
+from .engine import WINDOW, Counters, Update, agent_for, batch_unrolls, pack_workers, unpack_workers, worker_specs
+
+
+class Interrupted(Exception):  # noqa: N818  # not an error: the user's wish
+    """The training was asked to stop while it waited for an update."""
+
+
+class LearnerFailedError(RuntimeError):
+    """The learner's process died or could not start."""
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """An update that the learner has been given."""
+
+    metrics: ray.ObjectRef
+    parameters: ray.ObjectRef
+    unrolls: list[Finished]
+
+
+class RayEngine:
+    """See the module's text. Ray must be initialised. `stopping` is asked while waiting: True ends the wait."""
+
+    def __init__(
+        self, config: TrainConfig, folder: Path, checkpoint: Checkpoint | None, stopping: Callable[[], bool]
+    ) -> None:
+        self._stopping = stopping
+        self._config = config
+        self._synchronous = config.algo.synchronous
+        self._pool = ActorPool(worker_specs(config), self._actors_config())
+        self._handoff: Handoff[Finished] = Handoff(batch_unrolls(config))
+        self._pending: deque[_Pending] = deque()
+        self._window: deque[ray.ObjectRef] = deque(maxlen=WINDOW)
+        self._answered: list[Finished] = []
+        self._updates = 0
+        gpus = 1 if config.learner.device == "cuda" or self._gpu_for_auto() else 0
+        # The learner shares the driver's share of the machine: it reserves no CPU of its own.
+        self._learner = LearnerActor.options(num_cpus=0, num_gpus=gpus).remote(
+            agent_for(config),
+            config.algo,
+            config.run.env_steps,
+            config.seed,
+            config.learner.device,
+            config.learner.bf16,
+            str(folder),
+            config.run.keep_checkpoints,
+        )
+        self._pool.begin()  # processes take seconds to start: all at once
+        if checkpoint is not None:
+            self._ask_learner(self._learner.restore.remote(checkpoint))
+        version, vector = self.parameters()
+        self._updates = version
+        self._published = deque([(version, ray.put(vector))], maxlen=config.actors.lag_updates + 1)
+        self._pool.broadcast(*self._published[0])
+        if checkpoint is not None:
+            self._restore_workers(checkpoint)
+
+    def step(self) -> Update:  # noqa: D102  # see Engine
+        if self._synchronous:
+            # Only now, so that between two steps nobody plays and a checkpoint holds exactly this moment.
+            for unroll in self._answered:
+                self._pool.feed(unroll)
+            self._answered = []
+        while not self._stopping():
+            self._give_learner()
+            update = self._finished_update()
+            if update is not None:
+                return update
+            refs = self._pool.waitables()
+            if self._pending:
+                refs.append(self._pending[0].metrics)
+            ready, _ = ray.wait(refs, num_returns=1, timeout=0.2) if refs else ([], [])
+            if refs and ready:
+                ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+            for unroll in self._pool.collect(ready):
+                self._window.append(unroll.info)
+                self._handoff.put(unroll)
+        raise Interrupted
+
+    def counters(self) -> Counters:  # noqa: D102
+        handoff = self._handoff
+        return Counters(handoff.learner_waited_s, handoff.data_waited_s, handoff.taken, self._pool.restarts)
+
+    def window(self) -> list[Mapping[str, Array]]:  # noqa: D102
+        infos = []
+        for ref in list(self._window):
+            try:
+                infos.append(ray.get(ref, timeout=10))
+            except (RayActorError, ray.exceptions.GetTimeoutError, ray.exceptions.ObjectLostError):
+                continue  # its actor's node went; the next unroll takes its place
+        return infos
+
+    def parameters(self) -> tuple[int, Vector]:  # noqa: D102
+        version, vector = self._ask_learner(self._learner.parameters.remote())
+        return version, vector
+
+    def save(self, extra: Mapping[str, Any], best: bool) -> None:  # noqa: D102
+        # Only a synchronous run stands still at this point, so only there is the actors' state the learner's time.
+        states = [ray.get(handle.state.remote()) for handle in self._pool.handles()] if self._synchronous else []
+        self._ask_learner(self._learner.save.remote(*pack_workers(extra, states), best))
+
+    def close(self) -> None:  # noqa: D102
+        self._pool.close()
+        ray.kill(self._learner)
+
+    # Inside ------------------------------------------------------------------------------------------------
+
+    def _actors_config(self) -> ActorsConfig:
+        return dataclasses.replace(self._config.actors, in_flight=1) if self._synchronous else self._config.actors
+
+    def _gpu_for_auto(self) -> bool:
+        return self._config.learner.device == "auto" and ray.cluster_resources().get("GPU", 0) >= 1
+
+    def _give_learner(self) -> None:
+        limit = 1 if self._synchronous else PREFETCH
+        while len(self._pending) < limit:
+            unrolls = self._handoff.take()
+            if unrolls is None:
+                if not self._pending:
+                    self._handoff.learner_idle()
+                return
+            if self._synchronous:
+                unrolls.sort(key=lambda unroll: unroll.actor_id)
+            trajectories = [unroll.trajectory for unroll in unrolls]
+            metrics, parameters = self._learner.update.options(num_returns=2).remote(*trajectories)
+            self._pending.append(_Pending(metrics, parameters, unrolls))
+            if not self._synchronous:
+                for unroll in unrolls:
+                    self._pool.feed(unroll)
+
+    def _finished_update(self) -> Update | None:
+        if not self._pending or not ray.wait([self._pending[0].metrics], timeout=0)[0]:
+            return None
+        done = self._pending.popleft()
+        metrics = self._ask_learner(done.metrics)
+        self._updates += 1
+        if self._updates % self._config.algo.broadcast_every == 0:
+            # Passed on as a reference: small vectors travel inline, large ones are read once a node.
+            self._published.append((self._updates, done.parameters))
+            self._pool.broadcast(*self._published[0])
+        self._answered = done.unrolls
+        return Update(metrics, [unroll.report for unroll in done.unrolls])
+
+    def _ask_learner(self, ref: ray.ObjectRef) -> Any:
+        try:
+            return ray.get(ref)
+        except RayTaskError as error:
+            raise error.cause if isinstance(error.cause, Exception) else error from None
+        except (ActorDiedError, RayActorError) as error:
+            raise LearnerFailedError(f"the learner's process ended: {error}") from error
+
+    def _restore_workers(self, checkpoint: Checkpoint) -> None:
+        if not self._synchronous:
+            return
+        states = unpack_workers(checkpoint, self._config.actors.num)
+        ray.get([h.restore.remote(*state) for h, state in zip(self._pool.handles(), states, strict=False)])

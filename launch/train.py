@@ -1,0 +1,265 @@
+"""`prefrontal train`: train an agent on a task, evaluate it with frozen weights, draw the figure, print the table."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from ..envs import registry
+from ..envs.trials import Evaluation, Trials, trials_of_window
+from ..learner.batch import resolve_device
+from ..learner.checkpoint import Checkpoint
+from ..learner.snapshot import agent_of
+from ..models.agent import Agent, describe_difference
+from .cluster import ray_session
+from .config import ConfigError, TrainConfig, task_settings, train_config
+from .console import TrainingLine, console, errors
+from .engine import Engine, SerialEngine, agent_for
+from .evaluation import evaluate_run, show_results
+from .failures import reported
+from .measures import flatten
+from .run_folder import RunFolder
+from .stopping import StopRequest
+from .tracker import Tracker
+
+LINE_EVERY_S = 0.25
+
+
+@contextlib.contextmanager
+def _engine(
+    config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None, stop: StopRequest
+) -> Iterator[Engine]:
+    if config.cluster == "none":
+        yield SerialEngine(config, folder.path, checkpoint)
+        return
+    from .ray_engine import RayEngine  # importing Ray takes a second that one-process runs do not need
+
+    with console.status("starting Ray"):
+        session = ray_session(config)
+        description = session.__enter__()
+    console.print(description, style="dim")
+    try:
+        with console.status("starting actors"):
+            engine = RayEngine(config, folder.path, checkpoint, stop)
+        try:
+            yield engine
+        finally:
+            engine.close()
+    finally:
+        session.__exit__(None, None, None)
+
+
+class _Training:
+    """The loop around an engine: counters, curves, checkpoints, the console line."""
+
+    def __init__(self, config: TrainConfig, folder: RunFolder, engine: Engine, checkpoint: Checkpoint | None) -> None:
+        self._config = config
+        self._folder = folder
+        self._engine = engine
+        saved = checkpoint.scalars if checkpoint is not None else {}
+        self._tracker = Tracker(
+            folder, saved.get("env_steps", 0), saved.get("episodes", 0), float(saved.get("wall_s", 0.0))
+        )
+        self._best = float(saved.get("best", "-inf"))
+        self._best_is_new = False
+        self._measured: set[str] = set()
+        self._task = registry.get(config.task_name)
+        self._settings = task_settings(config.task)
+        self._tracker.text("config", f"```yaml\n{folder.config.read_text()}\n```")
+
+    def run(self, stop: StopRequest) -> bool:
+        """Train to the end of the run; False if a stop was asked for before it."""
+        total = self._config.run.env_steps
+        log_every = max(1, total // self._config.run.log_points)
+        figure_every = total / self._config.run.figures if self._config.run.figures else float("inf")
+        next_log = (self._tracker.env_steps // log_every + 1) * log_every
+        next_figure = (self._tracker.env_steps // figure_every + 1) * figure_every
+        last_line = last_checkpoint = time.monotonic()
+        with TrainingLine(total, self._tracker.env_steps) as line:
+            while self._tracker.env_steps < total and not stop.requested:
+                from .ray_engine import Interrupted
+
+                try:
+                    self._tracker.add(self._engine.step())
+                except Interrupted:
+                    break
+                now = time.monotonic()
+                if self._tracker.env_steps >= next_log:
+                    trials = trials_of_window(self._engine.window())
+                    self._log(trials)
+                    next_log += log_every
+                    if self._tracker.env_steps >= next_figure:
+                        self._draw(trials)
+                        next_figure += figure_every
+                if now - last_line >= LINE_EVERY_S:
+                    last_line = now
+                    line.update(self._tracker.env_steps, self._line())
+                if now - last_checkpoint >= self._config.run.checkpoint_every_s:
+                    last_checkpoint = now
+                    self._checkpoint()
+        finished = self._tracker.env_steps >= total
+        self._save()
+        return finished
+
+    def close(self, results: dict[str, Any] | None) -> None:
+        """Flush TensorBoard, with the results where there are any."""
+        if results is not None:
+            settings = flatten_settings(dataclasses.asdict(self._config))
+            numbers = {name: value for name, value in flatten(results).items() if name.split(".")[0] in self._measured}
+            self._tracker.hparams(settings, numbers)
+        self._tracker.close()
+
+    def _line(self) -> str:
+        tracker, metrics = self._tracker, self._tracker.last_metrics
+        lag = "/".join(f"{metrics.get(f'learner/lag_{name}', 0):.0f}" for name in ("min", "mean", "max"))
+        counters = self._engine.counters()
+        restarts = f" | {counters.restarts} restarts" if counters.restarts else ""
+        return (
+            f"{tracker.episodes:,} episodes | return {tracker.recent_return():.2f} | "
+            f"{tracker.steps_per_second:,.0f} steps/s | lag {lag} | {tracker.who_waits(counters)}{restarts}"
+        )
+
+    def _log(self, trials: Trials) -> None:
+        nested = self._task.summarise(trials, self._settings)
+        self._measured |= set(nested)
+        measures = flatten(nested)
+        score = measures.get(self._task.headline, float("nan"))
+        if np.isfinite(score) and score > self._best:
+            self._best, self._best_is_new = score, True
+        try:
+            self._tracker.log(self._engine.counters(), measures)
+        except OSError as error:
+            errors.print(f"warning: the log could not be written: {error}", style="yellow")
+
+    def _draw(self, trials: Trials) -> None:
+        evaluation = Evaluation(trials, self._folder.read_history(), label="training")
+        name, figure = next(iter(self._task.figures([evaluation], self._settings).items()))
+        self._tracker.figure(name, figure)
+
+    def _checkpoint(self) -> None:
+        try:
+            self._save()
+        except OSError as error:
+            errors.print(f"warning: no checkpoint was written, training goes on: {error}", style="yellow")
+
+    def _save(self) -> None:
+        tracker = self._tracker
+        extra = {"episodes": tracker.episodes, "wall_s": tracker.wall_s, "best": self._best, "seed": self._config.seed}
+        self._engine.save(extra, self._best_is_new)
+        self._best_is_new = False
+
+
+def flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= flatten_settings(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def train(config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None) -> int:
+    """Train, evaluate, draw, report; returns the exit status (130 after a stop that was asked for)."""
+    stop = StopRequest()
+    with stop:
+        with _engine(config, folder, checkpoint, stop) as engine:
+            training = _Training(config, folder, engine, checkpoint)
+            finished = training.run(stop)
+        if not finished:
+            training.close(None)
+            console.print(f"stopped; go on with: prefrontal train resume={folder.path}", style="bold")
+            return 130
+    newest, path, _ = folder.checkpoints().newest()
+    console.print(f"trained {newest.scalars['env_steps']:,} steps in {newest.scalars['wall_s']:.0f} s", style="bold")
+    results = evaluate_run(folder, config, newest, folder)
+    training.close(results)
+    show_results(config, results, folder)
+    console.print(f"checkpoint   {path}")
+    console.print(f"curves       tensorboard --logdir {folder.path}")
+    return 0
+
+
+def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Checkpoint | None]:
+    """The checked configuration, the run folder, and the checkpoint to go on from.
+
+    Raises:
+        ConfigError: for a bad setting, or for a resume that asks for another agent or task than the saved one.
+    """
+    if composed.resume is None:
+        config = _without_rays_beside_each_other(train_config(composed))
+        _check(config)
+        folder = RunFolder(Path(HydraConfig.get().runtime.output_dir).absolute())
+        folder.write_config(composed)
+        folder.write_provenance()
+        return config, folder, None
+    folder = RunFolder.open(composed.resume)
+    merged = _saved_with_overrides(folder.read_config(), composed)
+    config = _without_rays_beside_each_other(train_config(merged))
+    checkpoint, path, warnings = folder.checkpoints().newest()
+    for warning in warnings:
+        errors.print(f"warning: {warning}", style="yellow")
+    _check(config)
+    difference = describe_difference(agent_of(checkpoint), agent_for(config))
+    if difference:
+        lines = "\n  ".join(difference)
+        raise ConfigError(
+            f"{path} holds another agent than this command asks for (saved -> asked for):\n  {lines}\n"
+            "resume without these overrides, or start a new run"
+        )
+    folder.write_config(merged)
+    folder.write_provenance()
+    console.print(f"going on from {path} ({checkpoint.scalars['env_steps']:,} steps)", style="dim")
+    return config, folder, checkpoint
+
+
+def _check(config: TrainConfig) -> None:
+    """What would fail in every process fails here, before any is started."""
+    resolve_device("auto" if config.cluster not in ("none", "local") else config.learner.device)
+    try:
+        Agent(agent_for(config))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _saved_with_overrides(saved: DictConfig, composed: DictConfig) -> DictConfig:
+    """The saved configuration with what this command line changes."""
+    OmegaConf.set_struct(saved, False)
+    for override in HydraConfig.get().overrides.task:
+        key = override.lstrip("+").split("=", 1)[0]
+        if key == "resume":
+            continue
+        value = OmegaConf.select(composed, key)
+        OmegaConf.update(saved, key, value, merge=not OmegaConf.is_config(value))
+    return saved
+
+
+def _without_rays_beside_each_other(config: TrainConfig) -> TrainConfig:
+    """In a sweep whose jobs run at the same time, a job is one process: measured, that is faster than one Ray a job."""
+    hydra_config = HydraConfig.get()
+    parallel = hydra_config.mode == RunMode.MULTIRUN and "Basic" not in hydra_config.launcher._target_
+    return dataclasses.replace(config, cluster="none") if parallel and config.cluster == "local" else config
+
+
+@hydra.main(config_path="pkg://prefrontal.conf", config_name="train", version_base="1.3")
+def main(composed: DictConfig) -> None:
+    """Entry point of the verb; see the module's text."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    with reported():
+        config, folder, checkpoint = prepare(composed)
+        console.print(f"run folder   {folder.path}", style="dim")
+        status = train(config, folder, checkpoint)
+        if status:
+            raise SystemExit(status)
