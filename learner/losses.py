@@ -1,0 +1,60 @@
+"""The actor-critic loss: policy gradient, value regression, entropy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Scalars; `total` carries the gradient. `entropy` is the mean entropy of the policy in nats."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+
+
+def log_prob(logits: Tensor, action: Tensor) -> Tensor:
+    """log π(a) of a categorical policy: logits [..., A] and actions [...] give [...]."""
+    return torch.log_softmax(logits, dim=-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def actor_critic_loss(
+    logits: Tensor,
+    action: Tensor,
+    advantage: Tensor,
+    value: Tensor,
+    target: Tensor,
+    value_weight: float,
+    entropy_weight: float,
+) -> Losses:
+    """-log π(a) A + value_weight ½ (target - V)² - entropy_weight H(π), each a mean over T x B.
+
+    Args:
+        logits: [T, B, A] of the policy.
+        action: [T, B] int64.
+        advantage: [T, B], taken as a constant.
+        value: [T, B] of the critic.
+        target: [T, B], taken as a constant.
+        value_weight: β_v of Wang et al. 2018.
+        entropy_weight: β_e.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    shapes = {tuple(tensor.shape) for tensor in (action, advantage, value, target)}
+    if shapes != {tuple(logits.shape[:-1])}:
+        raise ValueError(
+            f"action, advantage, value and target must have the shape {tuple(logits.shape[:-1])} of the logits "
+            f"without the actions' axis, got {sorted(shapes)}"
+        )
+    log_policy = torch.log_softmax(logits, dim=-1)
+    chosen = log_policy.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    policy = -(chosen * advantage.detach()).mean()
+    regression = 0.5 * (target.detach() - value).square().mean()
+    entropy = -(log_policy.exp() * log_policy).sum(-1).mean()
+    return Losses(policy + value_weight * regression - entropy_weight * entropy, policy, regression, entropy)

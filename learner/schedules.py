@@ -1,0 +1,36 @@
+"""Quantities that change over training, as functions of environment steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """From `start` to `end` over `steps` environment steps, then constant.
+
+    Raises:
+        ValueError: for an unknown kind or no steps.
+    """
+
+    start: float
+    end: float
+    steps: int
+    kind: str = "linear"
+    """constant | linear | cosine"""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("constant", "linear", "cosine"):
+            raise ValueError(f"there is no schedule '{self.kind}'; choose one of: constant, linear, cosine")
+        if self.steps < 1:
+            raise ValueError(f"a schedule needs at least one step, got {self.steps}")
+
+    def __call__(self, env_steps: int) -> float:
+        """The value after `env_steps` environment steps."""
+        if self.kind == "constant":
+            return self.start
+        done = min(1.0, max(0.0, env_steps / self.steps))
+        if self.kind == "cosine":
+            done = (1 - math.cos(math.pi * done)) / 2
+        return self.start + (self.end - self.start) * done
