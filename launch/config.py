@@ -66,7 +66,7 @@ class EvaluateConfig:
 class TrainConfig:
     """Everything `prefrontal train` is told."""
 
-    task: dict[str, Any]
+    task: dict[str, Any] = field(default_factory=dict)
     """`name` and the task's options."""
     seed: int = 0
     resume: str | None = None
@@ -104,6 +104,14 @@ def _plain(value: Any) -> Any:
     return tuple(_plain(item) for item in value) if isinstance(value, list) else value
 
 
+def _thaw(node: DictConfig) -> None:
+    """OmegaConf makes the schema of a frozen dataclass read-only; composing writes into it."""
+    OmegaConf.set_readonly(node, False)
+    for child in node.values():
+        if isinstance(child, DictConfig):
+            _thaw(child)
+
+
 def task_settings(task: Mapping[str, Any]) -> Any:
     """The checked settings of a `task` node (`name` and options).
 
@@ -124,7 +132,9 @@ def train_config(composed: DictConfig) -> TrainConfig:
         ConfigError: naming the setting that cannot be.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), composed)
+        schema = OmegaConf.structured(TrainConfig)
+        _thaw(schema)
+        merged = OmegaConf.merge(schema, {f.name: composed[f.name] for f in dataclasses.fields(TrainConfig)})
         config: TrainConfig = _plain(OmegaConf.to_object(merged))
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(str(error).strip()) from error
