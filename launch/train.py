@@ -253,9 +253,8 @@ def _without_rays_beside_each_other(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, cluster="none") if parallel and config.cluster == "local" else config
 
 
-@hydra.main(config_path="pkg://prefrontal.conf", config_name="train", version_base="1.3")
-def main(composed: DictConfig) -> None:
-    """Entry point of the verb; see the module's text."""
+def run(composed: DictConfig) -> None:
+    """One job: compose, train, report. Launchers of sweeps pickle this function by its name."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     with reported():
         config, folder, checkpoint = prepare(composed)
@@ -263,3 +262,7 @@ def main(composed: DictConfig) -> None:
         status = train(config, folder, checkpoint)
         if status:
             raise SystemExit(status)
+
+
+main = hydra.main(config_path="pkg://prefrontal.conf", config_name="train", version_base="1.3")(run)
+"""Entry point of the verb; see the module's text."""

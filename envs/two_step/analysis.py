@@ -1,0 +1,307 @@
+"""Behaviour in the two-step task: stay probabilities, lag regression, ANOVA, reward-prediction errors, figures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import optimize, stats
+
+from ..plotting import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    bars_with_dots,
+    draw_learning_curve,
+    label,
+    legend,
+    mean_and_sd,
+    new_figure,
+)
+from ..trials import Evaluation, Reference, Trials, simulate
+from ..vector import Array
+from .baselines import IdealObserver, posterior
+from .env import TwoStepEnv, TwoStepSettings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CELLS = ("rewarded_common", "rewarded_uncommon", "unrewarded_common", "unrewarded_uncommon")
+LAGS = 5
+MODEL_FREE_RATES = np.arange(0.1, 1.0, 0.1)
+
+
+def _pairs(trials: Trials) -> tuple[Array, Array, Array]:
+    """For each trial that has a next one: its index, its cell (0-3, in the order of CELLS), whether the next stays."""
+    if not len(trials.get("trial", ())):
+        empty = np.zeros(0, dtype=int)
+        return empty, empty, empty.astype(bool)
+    follows = (trials["episode"][1:] == trials["episode"][:-1]) & (trials["trial"][1:] == trials["trial"][:-1] + 1)
+    index = np.flatnonzero(follows)
+    cell = 2 * (trials["reward"][index] <= 0) + ~trials["common"][index].astype(bool)
+    return index, cell, trials["choice"][index + 1] == trials["choice"][index]
+
+
+def summarise(trials: Trials, settings: TwoStepSettings) -> dict[str, Any]:  # noqa: ARG001
+    """Reward per trial and the four stay probabilities; NaN where there is no trial to tell."""
+    _, cell, stay = _pairs(trials)
+    count = np.bincount(cell, minlength=4)
+    share = np.divide(np.bincount(cell, stay, minlength=4), count, out=np.full(4, np.nan), where=count > 0)
+    reward = trials.get("reward", np.zeros(0))
+    return {
+        "reward_per_trial": float(reward.mean()) if len(reward) else float("nan"),
+        "stay_probability": dict(zip(CELLS, share.tolist(), strict=True)),
+    }
+
+
+def analyse(trials: Trials, settings: TwoStepSettings) -> dict[str, Any]:
+    """Lag regression, ANOVA of the stay probabilities and, for a network, the regression of its prediction errors."""
+    result: dict[str, Any] = {"lag_regression": lag_regression(trials), "anova": anova(trials)}
+    if "rpe" in trials:
+        result["rpe_regression"] = rpe_regression(trials, settings)
+    return result
+
+
+def lag_regression(trials: Trials, lags: int = LAGS, ridge: float = 1.0) -> dict[str, list[float]]:
+    """Logistic regression of the choice on the last `lags` trials (Wang et al. 2018, after Miller et al. 2017).
+
+    For each lag four regressors: +1 (action 0) or -1 (action 1) if that trial was of the cell, else 0; a positive
+    weight means that such a trial favours repeating its choice. A ridge penalty of `ridge` / 2 times the squared
+    weights keeps them finite for agents that never err.
+
+    Returns:
+        Weights by cell, lag 1 first; empty lists if there are too few trials.
+    """
+    index = np.flatnonzero(trials.get("trial", np.zeros(0)) >= lags)
+    # Complete histories only: the trial `lags` rows above is the one `lags` trials ago.
+    index = index[index >= lags]
+    index = index[trials["episode"][index - lags] == trials["episode"][index]] if len(index) else index
+    if len(index) < 8 * lags:
+        return {cell: [] for cell in CELLS}
+    sign = 1.0 - 2.0 * trials["choice"]
+    cell = 2 * (trials["reward"] <= 0) + ~trials["common"].astype(bool)
+    columns = [sign[index - lag] * (cell[index - lag] == c) for c in range(4) for lag in range(1, lags + 1)]
+    design = np.column_stack([np.ones(len(index)), *columns])
+    target = sign[index]
+
+    def loss(weights: Array) -> tuple[float, Array]:
+        margin = target * (design @ weights)
+        value = np.logaddexp(0.0, -margin).sum() + 0.5 * ridge * weights @ weights
+        gradient = -(design * (target / (1 + np.exp(np.clip(margin, -50, 50))))[:, None]).sum(0) + ridge * weights
+        return float(value), gradient
+
+    weights = optimize.minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B").x[1:].reshape(4, lags)
+    return {name: row.tolist() for name, row in zip(CELLS, weights, strict=True)}
+
+
+def anova(trials: Trials) -> dict[str, dict[str, float]]:
+    """Two-way ANOVA of stay probabilities per episode: reward x transition, both with two levels.
+
+    Only episodes in which all four cells occur count, so that the design is balanced. F with (1, 4 (n - 1)) degrees of
+    freedom and p for both main effects and the interaction; a model-based agent shows the interaction, a model-free
+    one the effect of reward.
+    """
+    index, cell, stay = _pairs(trials)
+    empty = {"F": float("nan"), "p": float("nan")}
+    if not len(index):
+        return {"reward": empty, "transition": dict(empty), "interaction": dict(empty)}
+    _, episode = np.unique(trials["episode"][index], return_inverse=True)
+    flat = episode * 4 + cell
+    size = 4 * (int(episode.max()) + 1)
+    count = np.bincount(flat, minlength=size).reshape(-1, 4)
+    total = np.bincount(flat, stay, minlength=size).reshape(-1, 4)
+    full = (count > 0).all(1)
+    table = total[full] / count[full]
+    n = len(table)
+    if n < 2:
+        return {"reward": empty, "transition": dict(empty), "interaction": dict(empty)}
+    means = table.mean(0)
+    within = ((table - means) ** 2).sum()
+    freedom = 4 * (n - 1)
+    contrasts = {"reward": (1, 1, -1, -1), "transition": (1, -1, 1, -1), "interaction": (1, -1, -1, 1)}
+    effects = {}
+    for name, contrast in contrasts.items():
+        effect = n * (means @ np.array(contrast)) ** 2 / 4
+        f = effect / (within / freedom) if within > 0 else float("inf")
+        effects[name] = {"F": float(f), "p": float(stats.f.sf(f, 1, freedom))}
+    return effects
+
+
+def _episodes(trials: Trials, settings: TwoStepSettings) -> dict[str, Array]:
+    """Columns as [episodes, trials], complete episodes only."""
+    episode = trials["episode"]
+    _, start, count = np.unique(episode, return_index=True, return_counts=True)
+    whole = start[count == settings.trials]
+    rows = whole[:, None] + np.arange(settings.trials)
+    return {name: trials[name][rows] for name in ("choice", "state", "reward", "rpe")}
+
+
+def prediction_errors(trials: Trials, settings: TwoStepSettings, rate: float) -> tuple[Array, Array, Array]:
+    """Reward-prediction errors of each trial [episodes, trials]: the network's, a model-based and a model-free agent's.
+
+    All three saw the same choices and outcomes. The model-based agent is the ideal observer: it expects the reward
+    probability of its choice under its belief. The model-free one learns action values by TD(1) at `rate`.
+    """
+    table = _episodes(trials, settings)
+    count = len(table["choice"])
+    belief, values, rows = np.full(count, 0.5), np.full((count, 2), 0.5), np.arange(count)
+    based, free = np.zeros(table["reward"].shape), np.zeros(table["reward"].shape)
+    for t in range(settings.trials):
+        choice, state, reward = table["choice"][:, t].astype(int), table["state"][:, t], table["reward"][:, t]
+        reach_one = np.where(choice == 1, settings.common, 1 - settings.common)
+        good = reach_one * belief + (1 - reach_one) * (1 - belief)  # P(the state reached is the good one)
+        based[:, t] = reward - (good * settings.reward + (1 - good) * (1 - settings.reward))
+        free[:, t] = reward - values[rows, choice]
+        values[rows, choice] += rate * free[:, t]
+        belief = posterior(belief, state, reward, settings)
+    return table["rpe"], based, free
+
+
+def rpe_regression(trials: Trials, settings: TwoStepSettings) -> dict[str, float]:
+    """How much of the network's reward-prediction errors the two accounts explain (Wang et al. 2018, figure 5).
+
+    `r2_*`: each alone. `unique_*`: what is lost when it is left out of the regression on both. The model-free account
+    gets the learning rate that serves it best.
+    """
+    best: dict[str, float] = {}
+    for rate in MODEL_FREE_RATES:
+        network, based, free = (column.ravel() for column in prediction_errors(trials, settings, float(rate)))
+        if len(network) < 10:
+            return {}
+        r2_based, r2_free = _r_squared(network, based), _r_squared(network, free)
+        both = _r_squared(network, based, free)
+        if not best or r2_free > best["r2_model_free"]:
+            best = {
+                "r2_model_based": r2_based,
+                "r2_model_free": r2_free,
+                "unique_model_based": both - r2_free,
+                "unique_model_free": both - r2_based,
+                "model_free_learning_rate": float(rate),
+            }
+    return best
+
+
+def _r_squared(target: Array, *columns: Array) -> float:
+    design = np.column_stack([np.ones(len(target)), *columns])
+    fitted = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    return float(1 - ((target - fitted) ** 2).sum() / max(1e-12, ((target - target.mean()) ** 2).sum()))
+
+
+@functools.lru_cache(maxsize=16)
+def ideal(settings: TwoStepSettings, episodes: int = 2000) -> dict[str, Any]:
+    """What the ideal observer reaches, by simulation (standard error of the reward per trial below .001)."""
+    env = TwoStepEnv(settings, min(episodes, 1000))
+    trials, _ = simulate(env, IdealObserver(env), episodes, seed=0)
+    return summarise(trials, settings)
+
+
+def references(settings: TwoStepSettings) -> list[Reference]:
+    """Ideal observer, and the publication that the settings are those of."""
+    found = [Reference("ideal observer", ideal(settings), "Bayes filter, 2,000 simulated episodes")]
+    key = (settings.common, settings.reward, settings.reversal, settings.trials)
+    published = {
+        (0.8, 0.9, 0.025, 100): ("Wang et al. 2018", (0.99, 0.64, 0.62, 0.99)),
+        (0.75, 0.9, 0.0, 10): ("Wang et al. 2016", (1.0, 0.0, 0.0, 0.96)),
+    }
+    if key in published:
+        name, bars = published[key]
+        values = {"stay_probability": dict(zip(CELLS, bars, strict=True))}
+        found.append(Reference(name, values, "read off the published figure, ± .02"))
+    return found
+
+
+def figures(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> dict[str, Figure]:
+    """Stay probabilities (main), lag regression, prediction errors of a network, learning curve."""
+    drawn = {"stay_probability": _draw_stay(evaluations, settings)}
+    if any(any(lag_regression(e.trials).values()) for e in evaluations):
+        drawn["lag_regression"] = _draw_lags(evaluations)
+    if all("rpe" in e.trials for e in evaluations):
+        drawn["prediction_errors"] = _draw_errors(evaluations, settings)
+    figure, (axis,) = new_figure()
+    if draw_learning_curve(axis, evaluations, "reward_per_trial"):
+        axis.axhline(ideal(settings)["reward_per_trial"], color=GREY, linestyle="--", linewidth=1)
+        axis.text(
+            1,
+            ideal(settings)["reward_per_trial"],
+            " ideal observer",
+            color=GREY,
+            fontsize=8,
+            va="bottom",
+            ha="right",
+            transform=axis.get_yaxis_transform(),
+        )
+        label(axis, "learning", "environment steps (millions)", "reward per trial")
+        drawn["learning_curve"] = figure
+    return drawn
+
+
+def _draw_stay(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> Figure:
+    runs = np.array([list(summarise(e.trials, settings)["stay_probability"].values()) for e in evaluations])
+    figure, (axis,) = new_figure()
+    x = np.arange(2.0)
+    bars_with_dots(axis, x - 0.2, runs[:, [0, 2]], 0.36, BLUE, "common")
+    bars_with_dots(axis, x + 0.2, runs[:, [1, 3]], 0.36, RED, "uncommon")
+    places = np.array([-0.2, 0.2, 0.8, 1.2])
+    markers = {"ideal observer": ("_", "#222222", 22)}
+    for reference in references(settings):
+        values = [reference.values["stay_probability"][cell] for cell in CELLS]
+        marker, color, size = markers.get(reference.name, ("D", ORANGE, 5))
+        axis.plot(
+            places,
+            values,
+            marker,
+            color=color,
+            markersize=size,
+            markeredgewidth=1.5,
+            label=reference.name,
+            linestyle="none",
+        )
+    axis.set_xticks(x, ["rewarded", "unrewarded"])
+    axis.set_ylim(0, 1.04)
+    label(axis, _title(evaluations), "last trial", "stay probability")
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
+    return figure
+
+
+def _title(evaluations: Sequence[Evaluation]) -> str:
+    return "two-step task" + (f", {len(evaluations)} seeds" if len(evaluations) > 1 else "")
+
+
+def _draw_lags(evaluations: Sequence[Evaluation]) -> Figure:
+    figure, axes = new_figure(2, 3.4)
+    fits = [fit for e in evaluations if all((fit := lag_regression(e.trials)).values())]
+    for axis, kind in zip(axes, ("common", "uncommon"), strict=True):
+        for outcome, color in (("rewarded", GREEN), ("unrewarded", GREY)):
+            mean, sd = mean_and_sd([np.array(fit[f"{outcome}_{kind}"]) for fit in fits])
+            axis.errorbar(
+                np.arange(1, LAGS + 1),
+                mean,
+                sd if len(fits) > 1 else None,
+                fmt="o-",
+                color=color,
+                markersize=4,
+                label=outcome,
+            )
+        axis.axhline(0, color="#bbbbbb", linewidth=0.8)
+        axis.set_xticks(np.arange(1, LAGS + 1))
+        label(axis, f"{kind} transition", "trials back", "weight on repeating the choice")
+    axes[1].sharey(axes[0])
+    legend(axes[0])
+    return figure
+
+
+def _draw_errors(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> Figure:
+    figure, axes = new_figure(2, 3.4)
+    fit = rpe_regression(evaluations[0].trials, settings)
+    rate = fit.get("model_free_learning_rate", 0.5)
+    network, based, free = prediction_errors(evaluations[0].trials, settings, rate)
+    shown = slice(None, None, max(1, network.size // 3000))
+    for axis, values, name in ((axes[0], based, "model_based"), (axes[1], free, "model_free")):
+        axis.plot(values.ravel()[shown], network.ravel()[shown], ".", color=BLUE, markersize=2, alpha=0.4)
+        r2 = fit.get(f"r2_{name}", float("nan"))
+        label(axis, f"r² = {r2:.2f}", f"{name.replace('_', '-')} prediction error", "network's prediction error")
+    return figure

@@ -1,0 +1,158 @@
+"""The two-step task (Daw et al. 2011) as Wang et al. 2016 and 2018 trained networks on it.
+
+A first-stage action leads to one of two second-stage states, usually (`common`) to its own one. One of these states
+is good: it pays with probability `reward`, the other with 1 - `reward`. Before every trial the good state changes with
+probability `reversal`; a new episode draws it afresh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from ..vector import Array, Mask, VectorTask
+
+INVALID_REWARD = -1.0
+"""What an action costs that the stage does not allow (`steps_per_trial=3`; Wang et al. 2018, general methods)."""
+
+FIXATE = 2
+"""The action of central fixation (`steps_per_trial=3`)."""
+
+
+@dataclass(frozen=True)
+class TwoStepSettings:
+    """Options of the task.
+
+    Raises:
+        ValueError: for a value that cannot be.
+    """
+
+    common: float = 0.8
+    reward: float = 0.9
+    reversal: float = 0.025
+    trials: int = 100
+    steps_per_trial: int = 1
+    trial_number: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("common", "reward", "reversal"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"two_step: {name} is a probability, got {getattr(self, name)}")
+        if self.trials < 1:
+            raise ValueError(f"two_step: an episode needs at least one trial, got trials={self.trials}")
+        if self.steps_per_trial not in (1, 2, 3):
+            raise ValueError(f"two_step: steps_per_trial must be 1, 2 or 3, got {self.steps_per_trial}")
+
+
+class TwoStepEnv(VectorTask):
+    """B episodes. Observation: one-hot [3] of (first stage, second-stage state 0, second-stage state 1).
+
+    With `steps_per_trial` 1 a step is a trial and the observation is the second-stage state that the last choice led
+    to (first stage in the first trial). With 2 the agent chooses in the first stage, then acts in the second-stage
+    state (either action), where the reward comes. With 3 a fixation cue comes first ([4], its own one-hot entry), which
+    wants the third action; a fixation elsewhere, or another action on the cue, costs 1 and counts as action 0 where a
+    choice was due. `trial_number` adds the fraction of the episode that has passed.
+    """
+
+    info_spec: ClassVar = {
+        "trial": np.int16,
+        "trial_done": np.bool_,
+        "choice": np.int8,
+        "state": np.int8,
+        "common": np.bool_,
+        "reward": np.float32,
+        "good_state": np.int8,
+    }
+
+    def __init__(self, settings: TwoStepSettings, num_envs: int, render_mode: str | None = None) -> None:
+        super().__init__(num_envs, render_mode)
+        self.settings = settings
+        self._last_phase = settings.steps_per_trial - 1
+        width = 3 + (settings.steps_per_trial == 3) + settings.trial_number
+        num_actions = 3 if settings.steps_per_trial == 3 else 2
+        self._set_spaces(Box(0.0, 1.0, (width,), np.float32), Discrete(num_actions))
+        self._rows = np.arange(num_envs)
+        self._trial = np.zeros(num_envs, dtype=np.int16)
+        self._good = np.zeros(num_envs, dtype=np.int8)
+        self._shown = np.zeros(num_envs, dtype=np.int8)
+        """Observation entry: 0 first stage, 1 + second-stage state, 3 fixation cue."""
+        self._phase = np.zeros(num_envs, dtype=np.int8)
+        """0 choice (with one or two steps); with three steps 0 cue, 1 choice, 2 second stage."""
+        self._choice = np.zeros(num_envs, dtype=np.int8)
+        self._total = np.zeros(num_envs, dtype=np.float32)
+
+    def _begin(self, which: Mask) -> None:
+        count = int(which.sum())
+        self._trial[which] = 0
+        self._good[which] = self.rng.integers(2, size=count, dtype=np.int8)
+        self._phase[which] = 0
+        self._shown[which] = 3 if self.settings.steps_per_trial == 3 else 0
+        self._choice[which] = -1
+        self._total[which] = 0
+
+    def _observe(self) -> Array:
+        obs = np.zeros((self.num_envs, *self.single_observation_space.shape), dtype=np.float32)  # type: ignore[misc]
+        obs[self._rows, self._shown] = 1.0
+        if self.settings.trial_number:
+            obs[:, -1] = self._trial / self.settings.trials
+        return obs
+
+    def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        if self.settings.steps_per_trial == 1:
+            return self._whole_trial(action.astype(np.int8))
+        return self._one_stage(action.astype(np.int8))
+
+    def _draw(self) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.bool_]]:
+        """For all rows: whether the transition is common, a uniform number for the reward, whether a reversal comes."""
+        uniform = self.rng.random((3, self.num_envs), dtype=np.float32)
+        return uniform[0] < self.settings.common, uniform[1], uniform[2] < self.settings.reversal
+
+    def _info(self, done: Mask, state: Array, common: Mask, reward: Array) -> dict[str, Array]:
+        return {
+            "trial": self._trial.copy(),
+            "trial_done": done,
+            "choice": self._choice.copy(),
+            "state": state,
+            "common": common,
+            "reward": reward,
+            "good_state": self._good.copy(),
+        }
+
+    def _whole_trial(self, choice: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        common, uniform, reverse = self._draw()
+        state = np.where(common, choice, 1 - choice)
+        pays = np.where(state == self._good, self.settings.reward, 1 - self.settings.reward)
+        reward = (uniform < pays).astype(np.float32)
+        self._choice = choice
+        info = self._info(np.ones(self.num_envs, dtype=bool), state, common, reward)
+        self._shown = state + np.int8(1)
+        self._trial += 1
+        self._good ^= reverse
+        ended = self._trial >= self.settings.trials
+        return reward, ended, np.zeros(self.num_envs, dtype=bool), info
+
+    def _one_stage(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        three = self.settings.steps_per_trial == 3
+        common, uniform, reverse = self._draw()
+        cue = three & (self._phase == 0)
+        choosing = self._phase == (1 if three else 0)
+        outcome = self._phase == self._last_phase
+        invalid = three & np.where(cue, action != FIXATE, action == FIXATE)
+        self._choice = np.where(choosing, np.where(action == FIXATE, 0, action), self._choice).astype(np.int8)
+        reached = np.where(common, self._choice, 1 - self._choice)
+        state = np.where(choosing, reached, self._shown - 1).astype(np.int8)
+        pays = np.where(state == self._good, self.settings.reward, 1 - self.settings.reward)
+        reward = (outcome & (uniform < pays)).astype(np.float32)
+        trial_reward = reward.copy()
+        reward[invalid] += INVALID_REWARD
+        info = self._info(outcome, state, state == self._choice, trial_reward)
+        self._shown = np.where(cue, 0, np.where(choosing, state + 1, 3 if three else 0)).astype(np.int8)
+        self._phase = np.where(outcome, 0, self._phase + 1).astype(np.int8)
+        self._trial += outcome
+        self._good ^= outcome & reverse
+        ended = outcome & (self._trial >= self.settings.trials)
+        return reward, ended, np.zeros(self.num_envs, dtype=bool), info
