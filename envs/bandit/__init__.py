@@ -1,1 +1,21 @@
-"""TODO"""
+"""Bandits (Wang et al. 2016, experiments 1-4)."""
+
+from ..registry import Task
+from .analysis import analyse, figures, references, summarise
+from .baselines import BASELINES
+from .env import BanditEnv, BanditSettings
+
+TASK = Task(
+    name="bandit",
+    gym_id="prefrontal/Bandit-v0",
+    summary="N arms and a fixed number of pulls: explore, then exploit",
+    paper="Wang et al. 2016",
+    settings=BanditSettings,
+    make=BanditEnv,
+    actions=("arm 1", "arm 2"),
+    baselines=BASELINES,
+    summarise=summarise,
+    analyse=analyse,
+    references=references,
+    figures=figures,
+)

@@ -62,8 +62,8 @@ class Oracle(_Agent):
     """Is told which state is good."""
 
     def _choose(self) -> Array:
-        good = self.env._good.astype(int)
-        return np.asarray(good if self.settings.common >= 0.5 else 1 - good)
+        good: Array = self.env._good.astype(int)
+        return good if self.settings.common >= 0.5 else 1 - good
 
 
 def posterior(belief: Array, state: Array, reward: Array, settings: TwoStepSettings) -> Array:
@@ -78,8 +78,9 @@ def posterior(belief: Array, state: Array, reward: Array, settings: TwoStepSetti
     if_one = np.where(state == 1, settings.reward, 1 - settings.reward)
     like_one = np.where(reward > 0, if_one, 1 - if_one)
     evidence = belief * like_one + (1 - belief) * (1 - like_one)  # for state 0 good, the probabilities are swapped
-    seen = np.divide(belief * like_one, evidence, out=np.asarray(belief, dtype=float).copy(), where=evidence > 0)
-    return seen * (1 - settings.reversal) + (1 - seen) * settings.reversal
+    seen: Array = np.divide(belief * like_one, evidence, out=np.asarray(belief, dtype=float).copy(), where=evidence > 0)
+    next_belief: Array = seen * (1 - settings.reversal) + (1 - seen) * settings.reversal
+    return next_belief
 
 
 class IdealObserver(_Agent):
@@ -96,7 +97,7 @@ class IdealObserver(_Agent):
     def _choose(self) -> Array:
         undecided = np.abs(self.belief - 0.5) < 1e-12
         good = np.where(undecided, self.rng.integers(2, size=len(self.belief)), self.belief > 0.5).astype(int)
-        return np.asarray(good if self.settings.common >= 0.5 else 1 - good)
+        return good if self.settings.common >= 0.5 else 1 - good
 
     def _outcome(self, state: Array, reward: Array) -> None:
         self.belief = posterior(self.belief, state, reward, self.settings)

@@ -1,0 +1,204 @@
+"""Bandits (Wang et al. 2016, experiments 1-4): N arms, a fixed number of pulls, nothing to see but what was paid.
+
+The observation is a constant; what the agent learns from are its previous action and reward, which are inputs of the
+agent, not of the task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+
+from ..vector import Array, Mask, VectorTask
+
+TWO_POINT = {"easy": 0.1, "medium": 0.25, "hard": 0.4}
+"""Distributions with p in {x, 1 - x} and 1 - p for the other arm."""
+
+ARMS = ("independent", "uniform", *TWO_POINT, "normalised", "restless", "informative", "custom")
+
+INFORMATIVE_ARMS, TARGETS = 11, 10
+"""The informative arm is the last of eleven; the target is one of the first ten."""
+
+PAY_TARGET, PAY_OTHER = 5.0, 1.0
+
+
+@dataclass(frozen=True)
+class BanditSettings:
+    """Options of the task.
+
+    Raises:
+        ValueError: for a value that cannot be.
+    """
+
+    arms: str = "independent"
+    num_arms: int = 2
+    trials: int | None = None
+    """None: 100 (restless 150, informative 5)."""
+    probabilities: tuple[float, ...] = ()
+    volatility: tuple[float, float] = (0.02, 0.2)
+    trial_number: bool = False
+
+    def __post_init__(self) -> None:
+        if self.arms not in ARMS:
+            raise ValueError(f"bandit: there is no distribution arms={self.arms}; choose one of: {', '.join(ARMS)}")
+        object.__setattr__(self, "probabilities", tuple(self.probabilities))
+        object.__setattr__(self, "volatility", tuple(self.volatility))
+        if self.arms == "custom":
+            if len(self.probabilities) < 2 or not all(0 <= p <= 1 for p in self.probabilities):
+                raise ValueError(
+                    "bandit: arms=custom needs probabilities with at least two entries in [0, 1], for example "
+                    f"task.probabilities=[0.2,0.8]; got {list(self.probabilities)}"
+                )
+        elif self.probabilities:
+            raise ValueError(f"bandit: probabilities are for arms=custom only, not for arms={self.arms}")
+        if self.arms in ("independent", "normalised"):
+            if self.num_arms < 2:
+                raise ValueError(f"bandit: at least two arms are needed, got num_arms={self.num_arms}")
+        elif self.num_arms != 2:
+            raise ValueError(f"bandit: num_arms is for arms=independent and arms=normalised, not for arms={self.arms}")
+        if self.trials is not None and self.trials < 1:
+            raise ValueError(f"bandit: an episode needs at least one trial, got trials={self.trials}")
+        if len(self.volatility) != 2 or min(self.volatility) < 0:
+            raise ValueError(f"bandit: volatility is a pair (low, high) of standard deviations, got {self.volatility}")
+
+    @property
+    def arm_count(self) -> int:
+        """Arms there are."""
+        if self.arms == "informative":
+            return INFORMATIVE_ARMS
+        return len(self.probabilities) if self.arms == "custom" else self.num_arms
+
+    @property
+    def trial_count(self) -> int:
+        """Pulls in an episode."""
+        if self.trials is not None:
+            return self.trials
+        return {"restless": 150, "informative": 5}.get(self.arms, 100)
+
+
+class BanditEnv(VectorTask):
+    """B episodes. Observation: [1], always 1, so that an encoder has an input; with `trial_number` [2], the fraction.
+
+    `informative` pays fixed amounts: the target 5, the other nine 1, and the last arm a tenth of the target's number
+    (0.1 to 1.0), which tells where to go. `restless`: p of the first arm takes Gaussian steps, reflected at 0 and 1,
+    of a standard deviation that is `volatility[0]` or `volatility[1]` for the whole episode; the second arm has 1 - p.
+    """
+
+    info_spec: ClassVar = {
+        "trial": np.int16,
+        "trial_done": np.bool_,
+        "choice": np.int8,
+        "reward": np.float32,
+        "best": np.float32,
+        "chosen": np.float32,
+        "arm_1": np.float32,
+        "volatile": np.bool_,
+    }
+
+    def __init__(self, settings: BanditSettings, num_envs: int, render_mode: str | None = None) -> None:
+        super().__init__(num_envs, render_mode)
+        self.settings = settings
+        self._set_spaces(Box(0.0, 1.0, (1 + settings.trial_number,), np.float32), Discrete(settings.arm_count))
+        self._rows = np.arange(num_envs)
+        self._means = np.zeros((num_envs, settings.arm_count), dtype=np.float32)
+        self._trial = np.zeros(num_envs, dtype=np.int16)
+        self._volatile = np.zeros(num_envs, dtype=bool)
+        self._last = np.full((num_envs, 2), np.nan, dtype=np.float32)
+        """Last arm and reward, for rendering."""
+        self._total = np.zeros(num_envs, dtype=np.float32)
+
+    @property
+    def means(self) -> Array:
+        """Expected reward of each arm now, [B, arms]: the truth, for oracles and analyses."""
+        return self._means
+
+    def _begin(self, which: Mask) -> None:
+        count = int(which.sum())
+        self._means[which] = self._draw_means(count)
+        self._volatile[which] = self.rng.random(count) < 0.5
+        self._trial[which] = 0
+        self._last[which] = np.nan
+        self._total[which] = 0
+
+    def _draw_means(self, count: int) -> Array:
+        arms, n = self.settings.arms, self.settings.arm_count
+        if arms == "custom":
+            return np.broadcast_to(np.array(self.settings.probabilities, dtype=np.float32), (count, n))
+        if arms == "informative":
+            means = np.full((count, n), PAY_OTHER, dtype=np.float32)
+            target = self.rng.integers(TARGETS, size=count)
+            means[np.arange(count), target] = PAY_TARGET
+            means[:, -1] = (target + 1) / TARGETS
+            return means
+        if arms in ("independent", "normalised"):
+            draws = self.rng.random((count, n))
+            return draws if arms == "independent" else draws / draws.sum(1, keepdims=True)
+        if arms in TWO_POINT:
+            low = TWO_POINT[arms]
+            first = np.where(self.rng.random(count) < 0.5, low, 1 - low)
+        else:
+            first = self.rng.random(count)
+        return np.column_stack([first, 1 - first])
+
+    def _observe(self) -> Array:
+        obs = np.ones((self.num_envs, 1 + self.settings.trial_number), dtype=np.float32)
+        if self.settings.trial_number:
+            obs[:, 1] = self._trial / self.settings.trial_count
+        return obs
+
+    def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        chosen = self._means[self._rows, action]
+        if self.settings.arms == "informative":
+            reward = chosen.copy()
+        else:
+            reward = (self.rng.random(self.num_envs, dtype=np.float32) < chosen).astype(np.float32)
+        info = {
+            "trial": self._trial.copy(),
+            "trial_done": np.ones(self.num_envs, dtype=bool),
+            "choice": action.astype(np.int8),
+            "reward": reward,
+            "best": self._means.max(1),
+            "chosen": chosen,
+            "arm_1": self._means[:, 0].copy(),
+            "volatile": self._volatile.copy(),
+        }
+        self._trial += 1
+        self._total += reward
+        self._last[:, 0], self._last[:, 1] = action, reward
+        if self.settings.arms == "restless":
+            self._walk()
+        ended = self._trial >= self.settings.trial_count
+        return reward, ended, np.zeros(self.num_envs, dtype=bool), info
+
+    def _walk(self) -> None:
+        low, high = self.settings.volatility
+        step = self.rng.standard_normal(self.num_envs, dtype=np.float32) * np.where(self._volatile, high, low)
+        moved = np.abs(self._means[:, 0] + step) % 2.0  # reflect at 0, then at 1
+        self._means[:, 0] = np.where(moved > 1, 2 - moved, moved)
+        self._means[:, 1] = 1 - self._means[:, 0]
+
+    def _render_ansi(self) -> str:
+        arms = " ".join(f"[{'*' if arm == self._last[0, 0] else ' '}{arm + 1}]" for arm in range(self._means.shape[1]))
+        paid = "" if np.isnan(self._last[0, 1]) else f"   last pull paid {self._last[0, 1]:g}"
+        return f"pull {self._trial[0] + 1} of {self.settings.trial_count}   {arms}{paid}   total {self._total[0]:g}"
+
+    def _render_rgb(self) -> Array:
+        from ..canvas import Canvas
+
+        canvas = Canvas(400, 300)
+        count = self._means.shape[1]
+        size = min(110, 360 // count)
+        left = (400 - count * size) // 2
+        for arm in range(count):
+            pulled = arm == self._last[0, 0]
+            color = (235, 235, 238) if not pulled else ((98, 170, 120) if self._last[0, 1] > 0 else (205, 105, 90))
+            canvas.box(left + arm * size + 4, 100, size - 8, size - 8, color)
+            canvas.text(left + arm * size + size // 2, 100 + size // 2, str(arm + 1))
+        canvas.text(
+            200, 40, f"pull {min(self._trial[0] + 1, self.settings.trial_count)} of {self.settings.trial_count}"
+        )
+        canvas.text(200, 265, f"total {self._total[0]:g}")
+        return canvas.pixels

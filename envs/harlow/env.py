@@ -1,0 +1,201 @@
+"""Harlow's learning set in one dimension: a ring of cells, a gaze that rotates, a cross to fixate, two objects.
+
+Fixating the cross (bringing it to the centre of the view) pays a little and shows two objects, one on each side; one of
+them is the rewarded one for the whole episode. Fixating an object ends the trial, and the cross is shown again where
+it was. An agent that has learned to learn is right from the second trial on. Source: the one-dimensional version of
+Wang et al. 2018, simulation 5, with object values that never collide with the codes of the cross and the ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+
+from ..canvas import Canvas, Color
+from ..vector import Array, Mask, VectorTask
+
+RING, VIEW, DISTANCE = 17, 9, 3
+"""Cells of the ring, cells seen (the gaze in the middle), and cells from the cross to each object."""
+
+EMPTY, CROSS = 0.0, -1.0
+LOWEST, HIGHEST = 1.0, 3.0
+"""Observation codes; the objects' levels are spread evenly from LOWEST to HIGHEST."""
+
+HELD_OUT_EVERY = 5
+"""Levels 4, 9, 14, ... are never seen in training."""
+
+LEFT, RIGHT = 0, 1
+START_SHIFTS = np.array([-3, -2, -1, 1, 1, 2], dtype=np.int16)
+"""Where the cross may be at the start (-3..2, with 1 in the place of 0)."""
+
+
+@dataclass(frozen=True)
+class HarlowSettings:
+    """Options of the task.
+
+    Raises:
+        ValueError: for a value that cannot be.
+    """
+
+    trials: int = 6
+    max_steps: int = 250
+    levels: int = 1000
+    split: str = "train"
+    reward_fixation: float = 0.2
+    reward_correct: float = 1.0
+    reward_wrong: float = -1.0
+
+    def __post_init__(self) -> None:
+        if self.split not in ("train", "test", "all"):
+            raise ValueError(f"harlow: there is no split={self.split}; choose one of: train, test, all")
+        if self.levels < 2 * HELD_OUT_EVERY:
+            raise ValueError(f"harlow: levels must be at least {2 * HELD_OUT_EVERY} to leave two for each split")
+        if self.trials < 1 or self.max_steps < 1:
+            raise ValueError("harlow: an episode needs at least one trial and one step")
+
+    def pool(self) -> Array:
+        """Numbers of the levels that this split draws from."""
+        numbers = np.arange(self.levels, dtype=np.int16)
+        held_out = numbers % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+        return numbers if self.split == "all" else numbers[held_out if self.split == "test" else ~held_out]
+
+
+class HarlowEnv(VectorTask):
+    """B episodes. Observation [9]: what the cells around the gaze hold. Actions: rotate by one cell, left or right."""
+
+    info_spec: ClassVar = {
+        "trial": np.int16,
+        "trial_done": np.bool_,
+        "correct": np.bool_,
+        "chose_right": np.bool_,
+        "rewarded_right": np.bool_,
+        "reward": np.float32,
+        "rewarded_level": np.int16,
+        "other_level": np.int16,
+    }
+
+    def __init__(self, settings: HarlowSettings, num_envs: int, render_mode: str | None = None) -> None:
+        super().__init__(num_envs, render_mode)
+        self.settings = settings
+        self._set_spaces(Box(CROSS, HIGHEST, (VIEW,), np.float32), Discrete(2))
+        self._rows = np.arange(num_envs)
+        self._levels = settings.pool()
+        self._pair = np.zeros((num_envs, 2), dtype=np.int16)
+        """Level of the rewarded object and of the other one."""
+        self._cross = np.zeros(num_envs, dtype=np.int16)
+        """Where the cross stands, in cells right of the gaze (-8..8)."""
+        self._choosing = np.zeros(num_envs, dtype=bool)
+        """Whether the objects are shown (else the cross)."""
+        self._rewarded_right = np.zeros(num_envs, dtype=bool)
+        self._trial = np.zeros(num_envs, dtype=np.int16)
+        self._steps = np.zeros(num_envs, dtype=np.int16)
+        self._total = np.zeros(num_envs, dtype=np.float32)
+        self._last = np.zeros(num_envs, dtype=np.float32)
+
+    def _begin(self, which: Mask) -> None:
+        count = int(which.sum())
+        self._cross[which] = START_SHIFTS[self.rng.integers(len(START_SHIFTS), size=count)]
+        first = self.rng.integers(len(self._levels), size=count)
+        other = (first + self.rng.integers(1, len(self._levels), size=count)) % len(self._levels)
+        self._pair[which] = self._levels[np.column_stack([first, other])]
+        self._choosing[which] = False
+        self._trial[which] = 0
+        self._steps[which] = 0
+        self._total[which] = 0
+        self._last[which] = 0
+
+    def _codes(self) -> tuple[Array, Array]:
+        """Observation codes of the left and the right object, [B] each."""
+        scale = (HIGHEST - LOWEST) / (self.settings.levels - 1)
+        codes = (LOWEST + scale * self._pair).astype(np.float32)
+        right = np.where(self._rewarded_right, codes[:, 0], codes[:, 1])
+        left = np.where(self._rewarded_right, codes[:, 1], codes[:, 0])
+        return left, right
+
+    def _observe(self) -> Array:
+        # Two cells of margin on each side take what is out of view.
+        margin = RING // 2 - VIEW // 2
+        ring = np.zeros((self.num_envs, RING + 2 * DISTANCE), dtype=np.float32)
+        middle = self._cross + RING // 2 + DISTANCE
+        left, right = self._codes()
+        ring[self._rows, middle] = np.where(self._choosing, EMPTY, CROSS)
+        ring[self._rows, middle - DISTANCE] = np.where(self._choosing, left, EMPTY)
+        ring[self._rows, middle + DISTANCE] = np.where(self._choosing, right, EMPTY)
+        start = margin + DISTANCE
+        return ring[:, start : start + VIEW].copy()
+
+    def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        moved = self._cross + np.where(action == RIGHT, -1, 1).astype(np.int16)
+        half = RING // 2
+        self._cross = ((moved + half) % RING - half).astype(np.int16)
+        self._steps += 1
+        at_right = self._choosing & (self._cross == -DISTANCE)
+        chosen = at_right | (self._choosing & (self._cross == DISTANCE))
+        correct = chosen & (at_right == self._rewarded_right)
+        fixated = ~self._choosing & (self._cross == 0)
+        settings = self.settings
+        outcome = np.where(correct, settings.reward_correct, settings.reward_wrong)
+        reward = (chosen * outcome + fixated * settings.reward_fixation).astype(np.float32)
+        info = {
+            "trial": self._trial.copy(),
+            "trial_done": chosen,
+            "correct": correct,
+            "chose_right": at_right,
+            "rewarded_right": self._rewarded_right.copy(),
+            "reward": (chosen * (outcome + settings.reward_fixation)).astype(np.float32),
+            "rewarded_level": self._pair[:, 0].copy(),
+            "other_level": self._pair[:, 1].copy(),
+        }
+        swap = self.rng.random(self.num_envs) < 0.5
+        self._rewarded_right = np.where(fixated, swap, self._rewarded_right)
+        self._choosing = (self._choosing | fixated) & ~chosen
+        self._trial += chosen
+        self._total += reward
+        self._last = reward
+        terminated = self._trial >= settings.trials
+        truncated = (self._steps >= settings.max_steps) & ~terminated
+        return reward, terminated, truncated, info
+
+    def _render_ansi(self) -> str:
+        view = self._observe()[0]
+        signs = {EMPTY: "\u00b7", CROSS: "+"}
+        cells = [signs.get(float(value)) or _sign(float(value)) for value in view]
+        cells[VIEW // 2] = f"[{cells[VIEW // 2]}]"
+        paid = f"   {self._last[0]:+.1f}" if self._last[0] else ""
+        line = " ".join(f"{cell:^3}" for cell in cells)
+        trial = min(int(self._trial[0]) + 1, self.settings.trials)
+        return f"trial {trial} of {self.settings.trials}   {line}   total {self._total[0]:+.1f}{paid}"
+
+    def _render_rgb(self) -> Array:
+        canvas = Canvas(460, 220)
+        for i, value in enumerate(self._observe()[0]):
+            color: Color = (236, 236, 233) if value == EMPTY else _color(float(value))
+            canvas.box(6 + 50 * i, 80, 44, 60, (200, 45, 45) if value == CROSS else color)
+            if value == CROSS:
+                canvas.text(28 + 50 * i, 110, "+", 30, (255, 255, 255))
+        canvas.line(228, 60, 228, 76, width=3)
+        canvas.line(228, 144, 228, 160, width=3)
+        trial = min(int(self._trial[0]) + 1, self.settings.trials)
+        canvas.text(230, 28, f"trial {trial} of {self.settings.trials}")
+        canvas.text(230, 190, f"total {self._total[0]:+.1f}")
+        return canvas.pixels
+
+
+def _fraction(value: float) -> float:
+    return (value - LOWEST) / (HIGHEST - LOWEST)
+
+
+def _sign(value: float) -> str:
+    """A three-digit name for an object; equal objects have equal names."""
+    return f"{round(999 * _fraction(value)):03d}"
+
+
+def _color(value: float) -> Color:
+    """A colour for an object, by its level."""
+    import colorsys
+
+    red, green, blue = colorsys.hsv_to_rgb(0.12 + 0.75 * _fraction(value), 0.65, 0.85)
+    return int(255 * red), int(255 * green), int(255 * blue)
