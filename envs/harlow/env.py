@@ -154,7 +154,7 @@ class HarlowEnv(VectorTask):
         self._choosing = (self._choosing | fixated) & ~chosen
         self._trial += chosen
         self._total += reward
-        self._last = reward
+        self._last = reward.copy()
         terminated = self._trial >= settings.trials
         truncated = (self._steps >= settings.max_steps) & ~terminated
         return reward, terminated, truncated, info
