@@ -29,6 +29,8 @@ class ModelConfig:
     encoder_sizes: tuple[int, ...] = ()
     see_action: bool = True
     see_reward: bool = True
+    reward_levels: tuple[float, ...] = ()
+    """Give the reward one-hot over these values instead of as a number (Wang et al. 2016, experiment 3)."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,8 @@ class Agent(nn.Module):
             raise ValueError(f"there is no encoder '{model.encoder}'; the encoders are: {', '.join(ENCODERS)}")
         self.spec = spec
         self.encoder = ENCODERS[model.encoder](spec.obs_shape, model.encoder_sizes)
-        sizes = InputSizes(
-            self.encoder.output_size, spec.num_actions if model.see_action else 0, 1 if model.see_reward else 0
-        )
+        reward_width = (len(model.reward_levels) or 1) if model.see_reward else 0
+        sizes = InputSizes(self.encoder.output_size, spec.num_actions if model.see_action else 0, reward_width)
         self.core = CORES[model.core](sizes, model)
         self.policy = nn.Linear(self.core.output_size, spec.num_actions)
         self.value = nn.Linear(self.core.output_size, 1)
@@ -101,6 +102,8 @@ class Agent(nn.Module):
         one_hot = torch.cat((torch.zeros(1, spec.num_actions), torch.eye(spec.num_actions)))
         self.one_hot: Tensor
         self.register_buffer("one_hot", one_hot[:, : sizes.prev_action].contiguous(), persistent=False)
+        self.reward_levels: Tensor
+        self.register_buffer("reward_levels", torch.tensor(model.reward_levels), persistent=False)
 
     def initial_state(self, batch_size: int) -> State:
         """Recurrent state at the start of an episode, each component [B, H]."""
@@ -136,7 +139,11 @@ class Agent(nn.Module):
     def _inputs(self, features: Tensor, prev_action: Tensor, prev_reward: Tensor) -> Inputs:
         action = self.one_hot.index_select(0, (prev_action + 1).flatten()).unflatten(0, prev_action.shape)
         reward = prev_reward.unsqueeze(-1)
-        return Inputs(features, action, reward if self.spec.model.see_reward else reward[..., :0])
+        if not self.spec.model.see_reward:
+            reward = reward[..., :0]
+        elif self.spec.model.reward_levels:
+            reward = ((reward - self.reward_levels).abs() < 1e-4).float()
+        return Inputs(features, action, reward)
 
     def parameter_count(self) -> int:
         """Trained parameters."""

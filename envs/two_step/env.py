@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from ..canvas import Canvas, Color
 from ..vector import Array, Mask, VectorTask
 
 INVALID_REWARD = -1.0
@@ -84,6 +85,8 @@ class TwoStepEnv(VectorTask):
         """0 choice (with one or two steps); with three steps 0 cue, 1 choice, 2 second stage."""
         self._choice = np.zeros(num_envs, dtype=np.int8)
         self._total = np.zeros(num_envs, dtype=np.float32)
+        self._last = np.zeros(num_envs, dtype=np.float32)
+        """Return so far and last reward, for rendering."""
 
     def _begin(self, which: Mask) -> None:
         count = int(which.sum())
@@ -93,6 +96,7 @@ class TwoStepEnv(VectorTask):
         self._shown[which] = 3 if self.settings.steps_per_trial == 3 else 0
         self._choice[which] = -1
         self._total[which] = 0
+        self._last[which] = 0
 
     def _observe(self) -> Array:
         obs = np.zeros((self.num_envs, *self.single_observation_space.shape), dtype=np.float32)  # type: ignore[misc]
@@ -102,9 +106,11 @@ class TwoStepEnv(VectorTask):
         return obs
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        if self.settings.steps_per_trial == 1:
-            return self._whole_trial(action.astype(np.int8))
-        return self._one_stage(action.astype(np.int8))
+        play = self._whole_trial if self.settings.steps_per_trial == 1 else self._one_stage
+        outcome = play(action.astype(np.int8))
+        self._last = outcome[0].copy()
+        self._total += outcome[0]
+        return outcome
 
     def _draw(self) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.bool_]]:
         """For all rows: whether the transition is common, a uniform number for the reward, whether a reversal comes."""
@@ -156,3 +162,30 @@ class TwoStepEnv(VectorTask):
         self._good ^= outcome & reverse
         ended = outcome & (self._trial >= self.settings.trials)
         return reward, ended, np.zeros(self.num_envs, dtype=bool), info
+
+    def _render_ansi(self) -> str:
+        place = ("first stage", "state A", "state B", "fixate the cross")[self._shown[0]]
+        if self.settings.steps_per_trial == 1:
+            place = "first trial" if self._shown[0] == 0 else f"the last choice led to {place}"
+        paid = "" if self._last[0] == 0 else f"   paid {self._last[0]:+.0f}"
+        trial = min(int(self._trial[0]) + 1, self.settings.trials)
+        return f"trial {trial} of {self.settings.trials}   {place}{paid}   total {self._total[0]:g}"
+
+    def _render_rgb(self) -> Array:
+        canvas = Canvas(400, 300)
+        shown, paid = int(self._shown[0]), float(self._last[0])
+        places = ((200, 80), (100, 200), (300, 200))
+        colors: tuple[Color, ...] = ((214, 214, 220), (226, 150, 160), (150, 178, 226))
+        for x, y in places[1:]:
+            canvas.line(200, 80, x, y, (190, 190, 190))
+        for i, ((x, y), color) in enumerate(zip(places, colors, strict=True)):
+            canvas.disc(x, y, 34 if i == shown else 26, color)
+            canvas.text(x, y, ("choose", "A", "B")[i], 13 if i == 0 else 20)
+        if shown == 3:
+            canvas.text(200, 150, "+", 48)
+        if paid > 0:
+            canvas.disc(*places[max(shown, 0) % 3], 10, (240, 196, 60))
+        trial = min(int(self._trial[0]) + 1, self.settings.trials)
+        canvas.text(200, 24, f"trial {trial} of {self.settings.trials}")
+        canvas.text(200, 275, f"total {self._total[0]:g}")
+        return canvas.pixels
