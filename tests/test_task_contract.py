@@ -119,13 +119,13 @@ def test_seeds_repeat_and_rows_differ(name, options):
 def test_single_environment_plays_like_the_batch(name, options):
     single, batch = registry.make_single(name, **options), registry.make_vector(name, 1, **options)
     obs, _ = single.reset(seed=11)
-    batch_obs, _ = batch.reset(seed=11)
+    _batch_obs, _ = batch.reset(seed=11)
     batch.rng = np.random.Generator(type(single.np_random.bit_generator)())
     batch.restore(*single._batch.state())
     rng = np.random.default_rng(0)
     for _ in range(100):
         action = int(rng.integers(single.action_space.n))
-        obs, reward, terminated, truncated, info = single.step(action)
+        _obs, reward, terminated, truncated, info = single.step(action)
         _, batch_reward, batch_terminated, _, batch_info = batch.step(np.array([action]))
         assert reward == batch_reward[0]
         assert terminated == batch_terminated[0]
