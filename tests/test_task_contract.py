@@ -118,8 +118,8 @@ def test_seeds_repeat_and_rows_differ(name, options):
 @variants
 def test_single_environment_plays_like_the_batch(name, options):
     single, batch = registry.make_single(name, **options), registry.make_vector(name, 1, **options)
-    obs, _ = single.reset(seed=11)
-    _batch_obs, _ = batch.reset(seed=11)
+    single.reset(seed=11)
+    batch.reset(seed=11)
     batch.rng = np.random.Generator(type(single.np_random.bit_generator)())
     batch.restore(*single._batch.state())
     rng = np.random.default_rng(0)

@@ -1,0 +1,124 @@
+"""Networks: acting and learning give the same numbers, wherever episodes start inside an unroll."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, describe_difference
+from prefrontal.models.flat import load_vector, to_vector
+from prefrontal.models.segments import segments_of
+
+MODELS = {
+    "lstm": ModelConfig(),
+    "lstm_learned_start": ModelConfig(learned_initial_state=True),
+    "gru": ModelConfig(core="gru", learned_initial_state=True),
+    "stacked": ModelConfig(core="stacked_lstm", hidden_sizes=(24, 16), learned_initial_state=True),
+    "mlp": ModelConfig(encoder="mlp", encoder_sizes=(16, 8)),
+    "blind": ModelConfig(see_reward=False, see_action=False),
+    "one_hot_reward": ModelConfig(reward_levels=(0.0, 0.5, 1.0)),
+}
+models = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+
+
+def agent_and_inputs(model, T=40, B=9, resets=0.1, seed=0):
+    torch.manual_seed(seed)
+    agent = Agent(AgentSpec((3,), 2, model))
+    with torch.no_grad():
+        for parameter in agent.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    first = torch.rand(T, B) < resets
+    prev_action = torch.where(first, -1, torch.randint(0, 2, (T, B)))
+    prev_reward = torch.where(first, 0.0, torch.randint(0, 3, (T, B)) / 2)
+    state = tuple(torch.randn_like(component) for component in agent.initial_state(B))
+    return agent, torch.randn(T, B, 3), prev_action, prev_reward, first, state
+
+
+@models
+@pytest.mark.parametrize("resets", [0.0, 0.03, 0.3, 1.0])
+def test_unroll_equals_steps(model, resets):
+    agent, obs, prev_action, prev_reward, first, state = agent_and_inputs(model, resets=resets)
+    logits, value = agent.unroll(obs, prev_action, prev_reward, first, state)
+    for t in range(len(obs)):
+        output, state = agent.act(obs[t], prev_action[t], prev_reward[t], first[t], state)
+        torch.testing.assert_close(agent.policy(output), logits[t], atol=2e-6, rtol=1e-5)
+        torch.testing.assert_close(agent.value(output).squeeze(-1), value[t], atol=2e-6, rtol=1e-5)
+
+
+@models
+def test_gradients_of_the_unroll_are_those_of_the_steps(model):
+    agent, obs, prev_action, prev_reward, first, state = agent_and_inputs(model, T=12, B=4, resets=0.25)
+    agent.unroll(obs, prev_action, prev_reward, first, state)[0].square().sum().backward()
+    fused = {name: p.grad.clone() for name, p in agent.named_parameters() if p.grad is not None}
+    agent.zero_grad()
+    total = 0.0
+    for t in range(len(obs)):
+        output, state = agent.act(obs[t], prev_action[t], prev_reward[t], first[t], state)
+        total = total + agent.policy(output).square().sum()
+    total.backward()
+    for name, parameter in agent.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(fused[name], parameter.grad, atol=1e-4, rtol=1e-4)
+    learned = [p for n, p in agent.named_parameters() if n.endswith("initial") and p.requires_grad]
+    assert all(p.grad.abs().sum() > 0 for p in learned)
+    assert bool(learned) == model.learned_initial_state
+
+
+def test_a_reset_forgets_everything_before_it():
+    agent, obs, prev_action, prev_reward, first, state = agent_and_inputs(ModelConfig(), resets=0.0)
+    first[20] = True
+    before, _ = agent.unroll(obs, prev_action, prev_reward, first, state)
+    obs[:20] += 1.0
+    after, _ = agent.unroll(obs, prev_action, prev_reward, first, state)
+    assert not torch.allclose(before[:20], after[:20])
+    assert torch.equal(before[20:], after[20:])
+
+
+def test_blind_agents_do_not_see_what_they_are_blind_to():
+    agent, obs, prev_action, prev_reward, first, state = agent_and_inputs(MODELS["blind"])
+    one, _ = agent.unroll(obs, prev_action, prev_reward, first, state)
+    other, _ = agent.unroll(obs, 1 - prev_action.clamp(min=0), prev_reward + 1, first, state)
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_segments_cover_every_step_once_and_padding_stays_below_half(seed):
+    rng = np.random.default_rng(seed)
+    T, B = rng.integers(2, 60), rng.integers(1, 12)
+    first = torch.from_numpy(rng.random((T, B)) < rng.choice([0.02, 0.2, 0.7]))
+    segments = segments_of(first)
+    if segments is None:
+        assert not first[1:].any()
+        return
+    gathered = torch.cat([bucket.gather.flatten() for bucket in segments.buckets])
+    assert torch.equal(gathered[segments.scatter], torch.arange(T * B))
+    assert len(gathered) < 2 * T * B
+    carried = torch.cat([bucket.rows[bucket.carried] for bucket in segments.buckets])
+    assert sorted(carried.tolist()) == list(range(B))
+
+
+def test_flat_vector_round_trip_and_its_errors():
+    agent, other = Agent(AgentSpec((3,), 2, ModelConfig())), Agent(AgentSpec((3,), 2, ModelConfig()))
+    vector = to_vector(agent.parameters())
+    vector.flags.writeable = False
+    load_vector(vector, other.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(agent.parameters(), other.parameters(), strict=True))
+    with pytest.raises(ValueError, match="parameters"):
+        load_vector(vector[:-1], other.parameters())
+
+
+def test_unknown_parts_list_the_choices():
+    for model, message in (
+        (ModelConfig(core="transformer"), "the cores are: lstm, gru, stacked_lstm"),
+        (ModelConfig(encoder="resnet"), "the encoders are: none, mlp"),
+        (ModelConfig(hidden_sizes=(8, 8)), "hidden_sizes with 1 positive entry"),
+        (ModelConfig(encoder="mlp"), "encoder_sizes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Agent(AgentSpec((3,), 2, model))
+
+
+def test_difference_names_what_differs():
+    old, new = AgentSpec((3,), 2, ModelConfig()), AgentSpec((4,), 2, ModelConfig(core="gru"))
+    assert describe_difference(old, old) == []
+    assert describe_difference(old, new) == ["obs_shape: (3,) -> (4,)", "model.core: lstm -> gru"]
