@@ -83,15 +83,23 @@ def tasks() -> Mapping[str, Task]:
 
 
 def get(name: str) -> Task:
-    """The task called `name`.
+    """The task called `name`, or a task of your own: `package.module:ATTRIBUTE`.
 
     Raises:
         UnknownTaskError: listing the tasks there are.
     """
+    module, _, attribute = name.partition(":")
+    if attribute:
+        found = getattr(importlib.import_module(module), attribute, None)
+        if not isinstance(found, Task):
+            raise UnknownTaskError(f"{module} has no Task called {attribute}")
+        return found
     try:
         return tasks()[name]
     except KeyError:
-        raise UnknownTaskError(f"there is no task '{name}'; the tasks are: {', '.join(tasks())}") from None
+        raise UnknownTaskError(
+            f"there is no task '{name}'; the tasks are: {', '.join(tasks())} (or package.module:TASK for your own)"
+        ) from None
 
 
 def make_vector(task: str, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> VectorTask:
