@@ -186,7 +186,10 @@ class RolloutWorker:
         obs[length], first[length] = self._obs, self._first
         prev_action[length], prev_reward[length] = self._prev_action, self._prev_reward
         self._state = state
-        self._check_finite(obs, reward)
+        last = _last_steps(cut)
+        self._check_finite(observation=obs, reward=reward)
+        if last is not None:
+            self._check_finite(last_observation=last.obs)
         log_policy = torch.log_softmax(logits, dim=-1)
         trajectory = Trajectory(
             obs=obs,
@@ -198,7 +201,7 @@ class RolloutWorker:
             discount=discount,
             behaviour_logp=log_policy.gather(-1, actions.unsqueeze(-1)).squeeze(-1).numpy(),
             initial_state=initial_state,
-            last=_last_steps(cut),
+            last=last,
             params_version=self.params_version,
             actor_id=self.spec.actor_id,
         )
@@ -248,13 +251,13 @@ class RolloutWorker:
             )
         return obs
 
-    def _check_finite(self, obs: Array, reward: Array) -> None:
-        for name, values in (("observation", obs), ("reward", reward)):
+    def _check_finite(self, **named: Array) -> None:
+        for name, values in named.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
-                where = np.argwhere(~np.isfinite(values))[0]
+                where = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
                 raise EnvironmentFaultError(
-                    f"task '{self.spec.task}' returned a {name} that is not finite ({values[tuple(where)]}) "
-                    f"at step {where[0]} of the unroll, environment {where[1]}"
+                    f"task '{self.spec.task}' returned a {name.replace('_', ' ')} that is not finite: "
+                    f"{values[where]} at index {where} of this unroll (step, environment, ...)"
                 )
 
 

@@ -14,7 +14,11 @@ import ray
 from .config import ConfigError, TrainConfig
 
 # Workers of equal rank: at Ray's default niceness (15) the actors starve beside a busy driver.
-_ENVIRONMENT = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+_ENVIRONMENT = {
+    "RAY_worker_niceness": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # the pool reports failures itself
+}
 
 
 def local_cpus() -> int:

@@ -19,8 +19,15 @@ class Losses:
 
 
 def log_prob(logits: Tensor, action: Tensor) -> Tensor:
-    """log π(a) of a categorical policy: logits [..., A] and actions [...] give [...]."""
+    """log π(a) of a categorical policy: logits [..., A] and actions (int64) [...] give [...]."""
     return torch.log_softmax(logits, dim=-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def log_prob_and_entropy(logits: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+    """log π(a) and the policy's entropy in nats, both [...], from one softmax; arguments as in `log_prob`."""
+    log_policy = torch.log_softmax(logits, dim=-1)
+    chosen = log_policy.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    return chosen, -(log_policy.exp() * log_policy).sum(-1)
 
 
 def actor_critic_loss(
@@ -32,7 +39,7 @@ def actor_critic_loss(
     value_weight: float,
     entropy_weight: float,
 ) -> Losses:
-    """-log π(a) A + value_weight ½ (target - V)² - entropy_weight H(π), each a mean over T x B.
+    """-log π(a) A + value_weight ½ (target - V)² - entropy_weight H(π), each a mean over T x B (Mnih et al. 2016).
 
     Args:
         logits: [T, B, A] of the policy.
@@ -46,15 +53,14 @@ def actor_critic_loss(
     Raises:
         ValueError: if the shapes do not fit.
     """
-    shapes = {tuple(tensor.shape) for tensor in (action, advantage, value, target)}
-    if shapes != {tuple(logits.shape[:-1])}:
-        raise ValueError(
-            f"action, advantage, value and target must have the shape {tuple(logits.shape[:-1])} of the logits "
-            f"without the actions' axis, got {sorted(shapes)}"
-        )
-    log_policy = torch.log_softmax(logits, dim=-1)
-    chosen = log_policy.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    for name, tensor in (("action", action), ("advantage", advantage), ("value", value), ("target", target)):
+        if tensor.shape != logits.shape[:-1]:
+            raise ValueError(
+                f"{name} must have the shape {tuple(logits.shape[:-1])} of the logits {tuple(logits.shape)} without "
+                f"the actions' axis, got {tuple(tensor.shape)}"
+            )
+    chosen, entropies = log_prob_and_entropy(logits, action)
     policy = -(chosen * advantage.detach()).mean()
     regression = 0.5 * (target.detach() - value).square().mean()
-    entropy = -(log_policy.exp() * log_policy).sum(-1).mean()
+    entropy = entropies.mean()
     return Losses(policy + value_weight * regression - entropy_weight * entropy, policy, regression, entropy)

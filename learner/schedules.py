@@ -11,26 +11,28 @@ class Schedule:
     """From `start` to `end` over `steps` environment steps, then constant.
 
     Raises:
-        ValueError: for an unknown kind or no steps.
+        ValueError: for an unknown kind, no steps, or an end that is not finite.
     """
 
     start: float
     end: float
     steps: int
     kind: str = "linear"
-    """constant | linear | cosine"""
+    """constant (stays at `start`) | linear | cosine (half a period, flat at both ends)"""
 
     def __post_init__(self) -> None:
         if self.kind not in ("constant", "linear", "cosine"):
             raise ValueError(f"there is no schedule '{self.kind}'; choose one of: constant, linear, cosine")
         if self.steps < 1:
             raise ValueError(f"a schedule needs at least one step, got {self.steps}")
+        if not (math.isfinite(self.start) and math.isfinite(self.end)):
+            raise ValueError(f"a schedule needs finite ends, got start={self.start} end={self.end}")
 
     def __call__(self, env_steps: int) -> float:
-        """The value after `env_steps` environment steps."""
+        """The value after `env_steps` environment steps; exactly `end` from `steps` on."""
         if self.kind == "constant":
             return self.start
         done = min(1.0, max(0.0, env_steps / self.steps))
         if self.kind == "cosine":
             done = (1 - math.cos(math.pi * done)) / 2
-        return self.start + (self.end - self.start) * done
+        return (1 - done) * self.start + done * self.end

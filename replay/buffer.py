@@ -33,8 +33,10 @@ class ReplayBuffer(Generic[Item]):
         """`count` items drawn uniformly with replacement.
 
         Raises:
-            ValueError: if the buffer is empty.
+            ValueError: if the buffer is empty or `count` negative.
         """
+        if count < 0:
+            raise ValueError(f"cannot sample a negative number of items, got count={count}")
         if not self._items:
             raise ValueError("nothing to sample: the replay buffer is empty")
         return [self._items[i] for i in rng.integers(len(self._items), size=count)]

@@ -21,7 +21,7 @@ def ray_session():
 
     import ray
 
-    os.environ.setdefault("RAY_worker_niceness", "0")
+    os.environ |= {"RAY_worker_niceness": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}
     ray.init(
         address="local",
         num_cpus=4,

@@ -41,6 +41,7 @@ class FaultyEnv(VectorTask):
         self.lock = threading.Lock()  # cannot be pickled
         self._age = np.zeros(num_envs, dtype=np.int16)
         self._total_steps = 0
+        self._struck = False
         if settings.fault == "constructor" and self._strike():
             raise RuntimeError("the arena could not be built")
 
@@ -67,7 +68,8 @@ class FaultyEnv(VectorTask):
     def _observe(self):
         fault, due = self.settings.fault, self._total_steps == self.settings.at_step
         obs = self._age[:, None].astype(np.float32)
-        if due and fault in ("nan", "shape") and self._strike():
+        if due and fault in ("nan", "shape") and (self._struck or self._strike()):
+            self._struck = True
             return np.full_like(obs, np.nan) if fault == "nan" else np.zeros((self.num_envs, 2), np.float32)
         return obs
 
