@@ -29,10 +29,11 @@ class Schedule:
             raise ValueError(f"a schedule needs finite ends, got start={self.start} end={self.end}")
 
     def __call__(self, env_steps: int) -> float:
-        """The value after `env_steps` environment steps; exactly `end` from `steps` on."""
+        """The value after `env_steps` environment steps."""
         if self.kind == "constant":
             return self.start
         done = min(1.0, max(0.0, env_steps / self.steps))
         if self.kind == "cosine":
             done = (1 - math.cos(math.pi * done)) / 2
-        return (1 - done) * self.start + done * self.end
+        # This form keeps start == end exact at every step; the last value is exact by the comparison.
+        return self.end if done == 1.0 else self.start + (self.end - self.start) * done

@@ -1,15 +1,13 @@
-"""Loss, schedules, replay buffer and hand-off: closed forms."""
+"""Loss, schedules and hand-off: closed forms."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from prefrontal.learner.losses import actor_critic_loss, log_prob
+from prefrontal.learner.losses import actor_critic_loss, log_prob, log_prob_and_entropy
 from prefrontal.learner.schedules import Schedule
-from prefrontal.replay.buffer import ReplayBuffer
 from prefrontal.replay.handoff import Handoff
 
 
@@ -22,6 +20,31 @@ def test_policy_gradient_is_the_softmax_gradient():
     actor_critic_loss(logits, action, advantage, zeros, zeros, 0.0, 0.0).total.backward()
     expected = advantage[..., None] * (logits.softmax(-1) - torch.nn.functional.one_hot(action, 5)) / 12
     torch.testing.assert_close(logits.grad, expected.detach())
+
+
+def test_entropy_gradient_and_value_gradient():
+    """d H / d logits = -pi (log pi + H); d ½(target - V)² / dV = V - target; both averaged over T x B."""
+    torch.manual_seed(1)
+    logits = torch.randn(3, 2, 4, dtype=torch.double, requires_grad=True)
+    value = torch.randn(3, 2, dtype=torch.double, requires_grad=True)
+    target, action = torch.randn(3, 2).double(), torch.randint(4, (3, 2))
+    actor_critic_loss(logits, action, torch.zeros(3, 2).double(), value, target, 0.3, 0.2).total.backward()
+    policy = logits.detach().softmax(-1)
+    entropy = -(policy * policy.log()).sum(-1, keepdim=True)
+    torch.testing.assert_close(logits.grad, 0.2 * policy * (policy.log() + entropy) / 6)
+    torch.testing.assert_close(value.grad, 0.3 * (value.detach() - target) / 6)
+
+
+def test_log_prob_and_entropy_are_those_of_the_categorical_distribution():
+    torch.manual_seed(2)
+    logits, action = 5 * torch.randn(7, 3, 6), torch.randint(6, (7, 3))
+    reference = torch.distributions.Categorical(logits=logits)
+    logp, entropy = log_prob_and_entropy(logits, action)
+    torch.testing.assert_close(logp, reference.log_prob(action))
+    torch.testing.assert_close(log_prob(logits, action), logp, rtol=0, atol=0)
+    torch.testing.assert_close(entropy, reference.entropy())
+    certain = torch.tensor([[[60.0, 0.0]]])
+    assert log_prob_and_entropy(certain, torch.zeros(1, 1, dtype=torch.long))[1].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_parts_and_their_weights():
@@ -43,7 +66,7 @@ def test_targets_are_constants_and_shapes_are_checked():
     actor_critic_loss(logits, action, torch.ones(2, 2), value, target, 1.0, 0.0).total.backward()
     assert target.grad is None
     assert value.grad is not None
-    with pytest.raises(ValueError, match="must have the shape"):
+    with pytest.raises(ValueError, match="advantage must have the shape"):
         actor_critic_loss(logits, action, torch.ones(3, 2), value, target, 1.0, 0.0)
 
 
@@ -51,23 +74,31 @@ def test_schedules():
     linear = Schedule(1.0, 0.0, 100)
     assert [linear(s) for s in (0, 25, 100, 900)] == [1.0, 0.75, 0.0, 0.0]
     cosine = Schedule(2.0, 1.0, 10, "cosine")
+    assert cosine(0) == 2.0
     assert cosine(5) == pytest.approx(1.5)
-    assert cosine(10) == pytest.approx(1.0)
+    assert cosine(2) == pytest.approx(1.5 + 0.5 * math.cos(0.2 * math.pi))
+    assert cosine(10) == 1.0
     assert Schedule(3.0, 0.0, 10, "constant")(99) == 3.0
-    with pytest.raises(ValueError, match="choose one of: constant"):
-        Schedule(1.0, 0.0, 10, "steps")
 
 
-def test_replay_buffer_keeps_the_newest_and_draws_evenly():
-    buffer = ReplayBuffer(3)
-    with pytest.raises(ValueError, match="empty"):
-        buffer.sample(1, np.random.default_rng(0))
-    for item in range(7):
-        buffer.add(item)
-    drawn = buffer.sample(6000, np.random.default_rng(0))
-    counts = np.bincount(drawn, minlength=7)
-    assert counts[:4].sum() == 0
-    assert np.abs(counts[4:] - 2000).max() < 150
+def test_schedules_are_exact_where_they_should_be():
+    """A quantity that does not change must not change in its last bit; the end is reached, not approached."""
+    for kind in ("linear", "cosine"):
+        assert {Schedule(7e-3, 7e-3, 1000, kind)(s) for s in range(1500)} == {7e-3}
+        assert Schedule(0.7, 0.1, 3, kind)(3) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((1.0, 0.0, 10, "steps"), "choose one of: constant"),
+        ((1.0, 0.0, 0), "at least one step"),
+        ((math.nan, 0.0, 10), "finite"),
+    ],
+)
+def test_impossible_schedules_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Schedule(*settings)
 
 
 def test_handoff_is_oldest_first_and_measures_both_waits():

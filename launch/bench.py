@@ -1,0 +1,244 @@
+"""`prefrontal bench`: how fast this machine trains, and what limits it. Prints a table and writes JSON.
+
+In one run, for one task, network and batch shape: the environment alone, acting alone, the learner alone (the same
+update on one batch, again and again), and everything together through Ray. Rates are environment steps per second of
+wall time and per CPU-second of *all* processes (driver, learner, actors and Ray's own). Steps are trained steps, except
+in the first two rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import psutil
+import torch
+from omegaconf import DictConfig
+from rich.table import Table
+
+from ..actors.rollout import RolloutWorker
+from ..envs import registry
+from ..learner.learner import Learner
+from .cluster import ray_session
+from .config import TrainConfig, train_config
+from .console import console
+from .engine import agent_for, batch_unrolls, worker_specs
+from .failures import reported
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One row of the table."""
+
+    name: str
+    steps_per_second: float
+    steps_per_cpu_second: float
+    memory_mb: float
+    """Of all processes; memory that they share is counted once (USS)."""
+    detail: str
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU time that a process has used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _family() -> list[psutil.Process]:
+    me = psutil.Process()
+    return [me, *me.children(recursive=True)]
+
+
+def _used() -> dict[int, tuple[str, float]]:
+    """CPU seconds of this process and all that it started, by process id, with a role for each."""
+    used = {}
+    for process in _family():
+        try:
+            used[process.pid] = (_role(process), cpu_seconds(process))
+        except psutil.NoSuchProcess:
+            continue
+    return used
+
+
+def _role(process: psutil.Process) -> str:
+    if process.pid == psutil.Process().pid:
+        return "driver"
+    title = " ".join(process.cmdline()) or process.name()
+    for sign, role in (("RemoteLearner", "learner"), ("Rollouts", "actors")):
+        if sign in title:
+            return role
+    return "ray"
+
+
+def _memory_mb() -> float:
+    total = 0
+    for process in _family():
+        try:
+            total += process.memory_full_info().uss
+        except psutil.Error:
+            continue
+    return total / 2**20
+
+
+def _alone(name: str, steps: int, seconds: float, work: Callable[[], object]) -> Rate:
+    """Rate of a piece of work of `steps` environment steps in this process."""
+    for _ in range(3):
+        work()
+    rounds, wall, cpu = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - wall < seconds:
+        work()
+        rounds += 1
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    done = rounds * steps
+    return Rate(name, done / wall, done / cpu, psutil.Process().memory_full_info().uss / 2**20, f"{rounds} rounds")
+
+
+def environment_alone(config: TrainConfig, seconds: float) -> Rate:
+    """Random actions, drawn beforehand."""
+    envs = config.actors.envs
+    env = registry.make_vector(config.task_name, envs, **config.task_options)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    actions = rng.integers(env.single_action_space.n, size=(100, envs))  # type: ignore[attr-defined]
+
+    def work() -> None:
+        for action in actions:
+            env.step(action)
+
+    return _alone(f"environment alone, {envs} episodes", 100 * envs, seconds, work)
+
+
+def acting_alone(config: TrainConfig, seconds: float) -> Rate:
+    """Environment and network, as in an actor."""
+    worker = RolloutWorker(worker_specs(config)[0])
+    envs, length = config.actors.envs, config.algo.unroll_length
+    return _alone(f"acting alone, {envs} episodes", envs * length, seconds, worker.unroll)
+
+
+def learner_alone(config: TrainConfig, seconds: float) -> Rate:
+    """The update on one batch that is already on the device."""
+    worker = RolloutWorker(worker_specs(config)[0])
+    learner = Learner(agent_for(config), config.algo, 10**12, config.seed, config.learner.device, config.learner.bf16)
+    batch = learner.stage([worker.unroll().trajectory for _ in range(batch_unrolls(config))])
+    envs = config.actors.envs * batch_unrolls(config)
+    name = f"learner alone, {envs} x {config.algo.unroll_length} ({learner.device})"
+    return _alone(name, batch.fresh_env_steps, seconds, lambda: learner.update(batch))
+
+
+def end_to_end(config: TrainConfig, seconds: float) -> tuple[Rate, dict[str, Any]]:
+    """Everything through Ray with `config.actors.num` actors; Ray must be running."""
+    from .ray_engine import RayEngine
+
+    with tempfile.TemporaryDirectory() as folder:
+        engine = RayEngine(config, Path(folder), None, lambda: False)
+        try:
+            for _ in range(20):
+                engine.step()
+            before, counters, started = _used(), engine.counters(), time.perf_counter()
+            steps, updates, shares, update_s = 0, 0, [], 0.0
+            while time.perf_counter() - started < seconds:
+                update = engine.step()
+                updates += 1
+                steps += sum(report.env_steps for report in update.reports)
+                shares += [(r.env_s, r.inference_s) for r in update.reports]
+                update_s += update.metrics["learner/update_s"]
+            wall, after, now = time.perf_counter() - started, _used(), engine.counters()
+            memory = _memory_mb()
+        finally:
+            engine.close()
+    used: dict[str, float] = {}
+    for pid, (role, spent) in after.items():
+        used[role] = used.get(role, 0.0) + spent - before.get(pid, (role, 0.0))[1]
+    env_s, inference_s = np.sum(shares, axis=0)
+    split: dict[str, Any] = {
+        "cpu_share": {role: value / sum(used.values()) for role, value in sorted(used.items())},
+        "actors_time": {"environment": env_s / (env_s + inference_s), "network": inference_s / (env_s + inference_s)},
+        "learner_time": {
+            "updating": update_s / wall,
+            "waiting_for_data": (now.learner_waited_s - counters.learner_waited_s) / wall,
+        },
+        "updates_per_second": updates / wall,
+        "lag_mean": update.metrics["learner/lag_mean"],
+    }
+    shown = ", ".join(f"{role} {share:.0%}" for role, share in split["cpu_share"].items())
+    name = f"end to end through Ray, {config.actors.num} actor(s)"
+    return Rate(name, steps / wall, steps / sum(used.values()), memory, f"CPU: {shown}"), split
+
+
+def measure(config: TrainConfig, seconds: float, actor_counts: list[int]) -> dict[str, Any]:
+    """All rows, and where the time goes in the last ones."""
+    torch.set_num_threads(1)
+    rates, splits = [], {}
+    for alone in (environment_alone, acting_alone, learner_alone):
+        with console.status(alone.__name__.replace("_", " ")):
+            rates.append(alone(config, seconds))
+    largest = dataclasses.replace(config, actors=dataclasses.replace(config.actors, num=max(actor_counts)))
+    with ray_session(largest):
+        for count in actor_counts:
+            with console.status(f"end to end, {count} actor(s)"):
+                rate, split = end_to_end(
+                    dataclasses.replace(config, actors=dataclasses.replace(config.actors, num=count)), seconds
+                )
+            rates.append(rate)
+            splits[str(count)] = split
+    return {
+        "task": config.task_name,
+        "core": config.model.core,
+        "hidden_sizes": config.model.hidden_sizes,
+        "unroll_length": config.algo.unroll_length,
+        "envs": config.actors.envs,
+        "batch_unrolls": batch_unrolls(config),
+        "cpus": psutil.cpu_count(),
+        "rates": [dataclasses.asdict(rate) for rate in rates],
+        "end_to_end": splits,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """The table, and where the time goes."""
+    table = Table(title=f"{result['task']}, {result['core']} {list(result['hidden_sizes'])}", title_justify="left")
+    for column in ("what", "steps/s", "steps/CPU-s", "memory MiB", ""):
+        table.add_column(column, justify="left" if column in ("what", "") else "right")
+    for rate in result["rates"]:
+        table.add_row(
+            rate["name"],
+            f"{rate['steps_per_second']:,.0f}",
+            f"{rate['steps_per_cpu_second']:,.0f}",
+            f"{rate['memory_mb']:,.0f}",
+            rate["detail"],
+        )
+    console.print(table)
+    for count, split in result["end_to_end"].items():
+        actors, learner = split["actors_time"], split["learner_time"]
+        console.print(
+            f"{count} actor(s): an unroll is {actors['environment']:.0%} environment, {actors['network']:.0%} network; "
+            f"the learner updates {learner['updating']:.0%} of the time and waits for data "
+            f"{learner['waiting_for_data']:.0%}; {split['updates_per_second']:.1f} updates/s, "
+            f"lag {split['lag_mean']:.1f}"
+        )
+
+
+def run(composed: DictConfig) -> None:
+    """Measure, show, write."""
+    with reported():
+        options = composed.bench
+        counts = [int(count) for count in options.actor_counts]
+        result = measure(train_config(composed), float(options.seconds), counts)
+        show(result)
+        Path(options.out).write_text(json.dumps(result, indent=2) + "\n")
+        console.print(f"written to {options.out}", style="dim")
+
+
+main = hydra.main(config_path="pkg://prefrontal.conf", config_name="bench", version_base="1.3")(run)
+"""Entry point of the verb; see the module's text."""
+
+if __name__ == "__main__":
+    main()
