@@ -59,12 +59,13 @@ def test_parts_and_their_weights():
     assert log_prob(logits, action).exp().unique().item() == pytest.approx(0.25)
 
 
-def test_targets_are_constants_and_shapes_are_checked():
+def test_targets_and_advantages_are_constants_and_shapes_are_checked():
     value = torch.zeros(2, 2, requires_grad=True)
-    target = torch.ones(2, 2, requires_grad=True)
+    target, advantage = torch.ones(2, 2, requires_grad=True), torch.ones(2, 2, requires_grad=True)
     logits, action = torch.zeros(2, 2, 3), torch.zeros(2, 2, dtype=torch.long)
-    actor_critic_loss(logits, action, torch.ones(2, 2), value, target, 1.0, 0.0).total.backward()
+    actor_critic_loss(logits, action, advantage, value, target, 1.0, 0.0).total.backward()
     assert target.grad is None
+    assert advantage.grad is None
     assert value.grad is not None
     with pytest.raises(ValueError, match="advantage must have the shape"):
         actor_critic_loss(logits, action, torch.ones(3, 2), value, target, 1.0, 0.0)
