@@ -49,3 +49,7 @@ def _run_folder_of(arguments: list[str]) -> list[str]:
     """A resumed run keeps its folder: no new one is made for it."""
     resumed = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
     return [f"hydra.run.dir={resumed[-1]}"] if resumed and resumed[-1] not in ("", "null") else []
+
+
+if __name__ == "__main__":
+    main()
