@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-console = Console(highlight=False, soft_wrap=True)
+WIDTH = None if sys.stdout.isatty() else 120
+"""Of tables; a file or a pipe has no width of its own."""
+
+console = Console(highlight=False, soft_wrap=True, width=WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PLAIN_EVERY_S = 10.0

@@ -28,7 +28,7 @@ def flatten(measures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 def results_table(title: str, runs: Sequence[Mapping[str, Any]], references: Sequence[Reference]) -> Table:
     """The measures of one run, or mean ± SD over several, beside ideal and published values."""
     table = Table(title=title, title_justify="left")
-    table.add_column("measure")
+    table.add_column("measure", no_wrap=True)
     table.add_column("this run" if len(runs) == 1 else "mean ± SD", justify="right", style="bold")
     for reference in references:
         table.add_column(reference.name, justify="right")
