@@ -71,8 +71,6 @@ class AlgorithmConfig:
     batch_unrolls: int = 2
     """Trajectories joined into one update."""
     discount: float = 0.9
-    discount_start: float | None = None
-    """Let the discount rise linearly from here over the first half of the run; None: `discount` throughout."""
     lambda_: float = 1.0
     n: int = 5
     """Steps of the n-step return (`returns=n_step` only)."""
@@ -94,7 +92,5 @@ class AlgorithmConfig:
         for name in ("unroll_length", "batch_unrolls", "broadcast_every", "n"):
             if getattr(self, name) < 1:
                 raise ValueError(f"algo.{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= (self.discount if self.discount_start is None else self.discount_start) <= 1:
-            raise ValueError("algo.discount_start lies in [0, 1]")
         if not 0 <= self.discount <= 1 or not 0 <= self.lambda_ <= 1:
             raise ValueError("algo.discount and algo.lambda_ lie in [0, 1]")

@@ -91,8 +91,6 @@ class Learner:
         self._optimizer = self._make_optimizer()
         self._learning_rate = _schedule(config.learning_rate, total_env_steps)
         self._entropy_weight = _schedule(config.entropy_weight, total_env_steps)
-        rise = config.discount if config.discount_start is None else config.discount_start
-        self._discount = _schedule(ScheduledConfig(rise, config.discount, fraction=0.5), total_env_steps)
         self._replay: ReplayBuffer[Trajectory] | None = (
             ReplayBuffer(config.replay.capacity) if config.replay.ratio else None
         )
@@ -182,7 +180,7 @@ class Learner:
             )
             next_value = next_value.clone()
             next_value[last.time, last.row] = self.agent.value(output).squeeze(-1).float()
-        discount = batch.discount * self._discount(self.progress.env_steps)
+        discount = batch.discount * config.discount
         log_rho = log_prob(logits, batch.action) - batch.behaviour_logp
         args = (batch.reward, discount, value[:-1], next_value, continues)
         if config.returns == "vtrace":
