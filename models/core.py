@@ -87,10 +87,11 @@ class RecurrentLayer(nn.Module):
         self.rnn: nn.LSTM | nn.GRU = (nn.LSTM if kind == "lstm" else nn.GRU)(input_size, hidden_size)
         self.components = 2 if kind == "lstm" else 1
         with torch.no_grad():
-            nn.init.orthogonal_(self.rnn.weight_hh_l0)
+            _, w_hidden, _, b_hidden = self.rnn.parameters()
+            nn.init.orthogonal_(w_hidden)
             if kind == "lstm":
                 # Start by remembering: the forget gate (second of four) is biased open (Jozefowicz et al. 2015).
-                self.rnn.bias_hh_l0[hidden_size : 2 * hidden_size].fill_(1.0)
+                b_hidden[hidden_size : 2 * hidden_size].fill_(1.0)
         self.initial = nn.Parameter(torch.zeros(self.components, 1, hidden_size), requires_grad=learned_initial_state)
 
     def initial_state(self, batch_size: int) -> State:
