@@ -41,14 +41,13 @@ def main() -> None:
         raise SystemExit(2)
     # Each process computes on one core; BLAS threads of several processes would fight for the same cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.argv = [f"{sys.argv[0]} {verb}", *arguments, *_run_folder_of(arguments)]
+    sys.argv = [f"{sys.argv[0]} {verb}", *(_override(verb, argument) for argument in arguments)]
     importlib.import_module(f".{verb}", __package__).main()
 
 
-def _run_folder_of(arguments: list[str]) -> list[str]:
-    """A resumed run keeps its folder: no new one is made for it."""
-    resumed = [argument.removeprefix("resume=") for argument in arguments if argument.startswith("resume=")]
-    return [f"hydra.run.dir={resumed[-1]}"] if resumed and resumed[-1] not in ("", "null") else []
+def _override(verb: str, argument: str) -> str:
+    """`evaluate` knows a task's options only after it has read the run: Hydra is told to add what it does not know."""
+    return f"++{argument}" if verb == "evaluate" and argument.startswith("task.") else argument
 
 
 if __name__ == "__main__":

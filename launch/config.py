@@ -45,6 +45,7 @@ class RunConfig:
     """Length and book-keeping of a run; see `conf/train.yaml`."""
 
     name: str = "train"
+    folder: str = ""
     env_steps: int = 3_000_000
     log_points: int = 100
     figures: int = 4

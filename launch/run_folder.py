@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -50,6 +51,14 @@ class RunFolder:
         self.results = path / "results.json"
         self.provenance = path / "provenance.json"
         self.figures = path / "figures"
+
+    @classmethod
+    def new(cls, path: Path) -> RunFolder:
+        """A folder for a new run; another name if a run of the same second has this one."""
+        names = itertools.chain([path.name], (f"{path.name}_{number}" for number in itertools.count(2)))
+        folder = next(f for name in names if not (f := cls(path.absolute().with_name(name))).config.exists())
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:

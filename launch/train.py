@@ -201,7 +201,7 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Checkpoint | 
     if composed.resume is None:
         config = _without_rays_beside_each_other(train_config(composed))
         _check(config)
-        folder = RunFolder(Path(HydraConfig.get().runtime.output_dir).absolute())
+        folder = RunFolder.new(Path(HydraConfig.get().runtime.output_dir if _sweeping() else config.run.folder))
         folder.write_config(composed)
         folder.write_provenance()
         return config, folder, None
@@ -246,10 +246,13 @@ def _saved_with_overrides(saved: DictConfig, composed: DictConfig) -> DictConfig
     return saved
 
 
+def _sweeping() -> bool:
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
 def _without_rays_beside_each_other(config: TrainConfig) -> TrainConfig:
     """In a sweep whose jobs run at the same time, a job is one process: measured, that is faster than one Ray a job."""
-    hydra_config = HydraConfig.get()
-    parallel = hydra_config.mode == RunMode.MULTIRUN and "Basic" not in hydra_config.launcher._target_
+    parallel = _sweeping() and "Basic" not in HydraConfig.get().launcher._target_
     return dataclasses.replace(config, cluster="none") if parallel and config.cluster == "local" else config
 
 
