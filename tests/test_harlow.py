@@ -53,7 +53,7 @@ def test_a_trial_step_by_step():
     for seed in range(20):
         obs, _ = env.reset(seed=seed)
         assert (obs != EMPTY).sum() == 1
-        shift = int(obs[0].argmin()) - 4
+        shift = int(obs[0].argmax()) - 4
         assert obs[0, 4 + shift] == CROSS
         assert shift in (-3, -2, -1, 1, 2)
         for step in range(abs(shift)):
@@ -61,7 +61,7 @@ def test_a_trial_step_by_step():
             assert reward[0] == (np.float32(0.2) if step == abs(shift) - 1 else 0)
         left, right = obs[0, 1], obs[0, 7]
         assert (obs != EMPTY).sum() == 2
-        assert min(left, right) >= 1.0
+        assert 0.5 <= min(abs(left), abs(right)) <= 2.0
         for _ in range(3):
             obs, reward, *_, info = env.step(np.array([RIGHT]))
         assert info["trial_done"][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..vector import Array, Mask, VectorTask
-from .env import CROSS, EMPTY, HIGHEST, LEFT, LOWEST, RIGHT, VIEW, HarlowEnv
+from .env import CROSS, EMPTY, LEFT, RIGHT, VIEW, HarlowEnv, codes_of
 
 
 class Random:
@@ -59,7 +59,7 @@ class Ideal(Random):
         objects = (obs != EMPTY) & ~crossed
         both = objects.sum(1) == 2
         left, right = obs[:, :half], obs[:, half + 1 :]
-        codes = np.column_stack([left.max(1), right.max(1)])
+        codes = np.column_stack([left.sum(1), right.sum(1)])  # the only one on its side
         self.pair[both] = codes[both]
         decide = both & np.isnan(self.goal)
         either = np.where(self.rng.random(len(obs)) < 0.5, codes[:, 0], codes[:, 1])
@@ -82,9 +82,7 @@ class Oracle(Ideal):
     """Is told which object is rewarded."""
 
     def _preferred(self) -> Array:
-        env = self.env
-        code = LOWEST + (HIGHEST - LOWEST) / (env.settings.levels - 1) * env._pair[:, 0]
-        return np.asarray(code, dtype=np.float32)
+        return codes_of(self.env._pair[:, 0], self.env.settings.levels)
 
 
 BASELINES = {"ideal": Ideal, "oracle": Oracle, "random": Random}

@@ -20,9 +20,11 @@ from ..vector import Array, Mask, VectorTask
 RING, VIEW, DISTANCE = 17, 9, 3
 """Cells of the ring, cells seen (the gaze in the middle), and cells from the cross to each object."""
 
-EMPTY, CROSS = 0.0, -1.0
-LOWEST, HIGHEST = 1.0, 3.0
-"""Observation codes; the objects' levels are spread evenly from LOWEST to HIGHEST."""
+EMPTY, CROSS = 0.0, 3.0
+NEAREST, FARTHEST = 0.5, 2.0
+"""Observation codes. The lower half of the objects' levels lies evenly in [-FARTHEST, -NEAREST], the upper half in
+[NEAREST, FARTHEST]: centred, as a network learns best, and away from the codes of the ground and of the cross."""
+
 
 HELD_OUT_EVERY = 5
 """Levels 4, 9, 14, ... are never seen in training."""
@@ -30,6 +32,12 @@ HELD_OUT_EVERY = 5
 LEFT, RIGHT = 0, 1
 START_SHIFTS = np.array([-3, -2, -1, 1, 1, 2], dtype=np.int16)
 """Where the cross may be at the start (-3..2, with 1 in the place of 0)."""
+
+
+def codes_of(level: Array, levels: int) -> Array:
+    """Observation codes (float32) of objects with these levels, 0 <= level < levels."""
+    place = 2 * np.asarray(level, dtype=np.float32) / (levels - 1) - 1  # -1..1
+    return (np.sign(place) * (NEAREST + (FARTHEST - NEAREST) * np.abs(place))).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class HarlowEnv(VectorTask):
     def __init__(self, settings: HarlowSettings, num_envs: int, render_mode: str | None = None) -> None:
         super().__init__(num_envs, render_mode)
         self.settings = settings
-        self._set_spaces(Box(CROSS, HIGHEST, (VIEW,), np.float32), Discrete(2))
+        self._set_spaces(Box(-FARTHEST, CROSS, (VIEW,), np.float32), Discrete(2))
         self._rows = np.arange(num_envs)
         self._levels = settings.pool()
         self._pair = np.zeros((num_envs, 2), dtype=np.int16)
@@ -109,8 +117,7 @@ class HarlowEnv(VectorTask):
 
     def _codes(self) -> tuple[Array, Array]:
         """Observation codes of the left and the right object, [B] each."""
-        scale = (HIGHEST - LOWEST) / (self.settings.levels - 1)
-        codes = (LOWEST + scale * self._pair).astype(np.float32)
+        codes = codes_of(self._pair, self.settings.levels)
         right = np.where(self._rewarded_right, codes[:, 0], codes[:, 1])
         left = np.where(self._rewarded_right, codes[:, 1], codes[:, 0])
         return left, right
@@ -185,7 +192,9 @@ class HarlowEnv(VectorTask):
 
 
 def _fraction(value: float) -> float:
-    return (value - LOWEST) / (HIGHEST - LOWEST)
+    """0..1, rising with the level that has this code."""
+    place = np.sign(value) * (abs(value) - NEAREST) / (FARTHEST - NEAREST)
+    return float((place + 1) / 2)
 
 
 def _sign(value: float) -> str:
