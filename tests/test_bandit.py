@@ -8,14 +8,16 @@ from prefrontal.envs.bandit.analysis import (
     COMPUTED,
     analyse,
     fit_learning_rate,
+    references,
     regret_curve,
     summarise,
-    transfer_figure,
+    transfer_matrix,
 )
 from prefrontal.envs.bandit.baselines import BASELINES, bayes_optimal
+from prefrontal.envs.bandit.drawing import figures, transfer_figure
 from prefrontal.envs.bandit.env import BanditEnv, BanditSettings
-from prefrontal.envs.bandit.indices import gittins_table, optimal_policy
-from prefrontal.envs.trials import simulate
+from prefrontal.envs.registry import make_single
+from prefrontal.envs.trials import Evaluation, simulate
 
 
 def played(agent, episodes=4000, **options):
@@ -31,7 +33,7 @@ def test_regret_of_the_baselines(arms, agent):
     """Within 4 standard errors of the values computed from 40,000 problems."""
     settings, trials, _ = played(agent, arms=arms)
     gaps = (trials["best"] - trials["chosen"]).reshape(4000, 100).sum(1)
-    expected = dict(zip(("thompson", "ucb", "bayes_optimal"), COMPUTED[arms], strict=True))[agent]
+    expected = dict(zip(("oracle", "thompson", "ucb", "bayes_optimal"), COMPUTED[arms], strict=True))[agent]
     assert gaps.mean() == pytest.approx(expected, abs=4 * gaps.std() / np.sqrt(4000) + 0.02)
     assert summarise(trials, settings)["regret"] == pytest.approx(gaps.mean(), rel=1e-4)
     mean, half = regret_curve(trials, settings)
@@ -53,6 +55,75 @@ def test_informative_bandit():
     assert (paid == 5).all()
     _, paid, *_ = env.step((target + 1) % 10)
     assert (paid == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("agent", "arms", "regret", "suboptimal"),
+    [
+        ("thompson", "uniform", 2.81, 11.8),
+        ("bayes_optimal", "uniform", 1.24, 7.6),
+        ("bayes_optimal", "easy", 0.63, 0.8),
+        ("bayes_optimal", "medium", 0.99, 2.0),
+        ("thompson", "hard", 4.07, 20.3),
+        ("ucb1", "independent", 5.57, None),
+        ("ucb1", "hard", 5.97, None),
+        ("random", "normalised", 19.23, 50.0),
+        ("random", "easy", 40.0, 50.0),
+        ("oracle", "independent", 0.0, 0.0),
+    ],
+)
+def test_suboptimal_pulls_and_the_simpler_agents(agent, arms, regret, suboptimal):
+    settings, trials, returns = played(agent, arms=arms)
+    gaps = (trials["best"] - trials["chosen"]).reshape(4000, 100).astype(float)
+    measures = summarise(trials, settings)
+    assert measures["regret"] == pytest.approx(regret, abs=4 * gaps.sum(1).std() / np.sqrt(4000) + 0.02)
+    if suboptimal is not None:
+        error = (gaps > 1e-6).sum(1).std() / np.sqrt(4000)
+        assert measures["suboptimal_pulls"] == pytest.approx(suboptimal, abs=4 * error + 0.05)
+    assert measures["return"] == pytest.approx(returns.mean(), rel=1e-5)
+
+
+def test_gittins_index_plays_almost_optimally():
+    """Regrets of two independent samples lie at most 4 standard errors apart."""
+    gittins, best = (
+        np.add.reduceat(trials["best"] - trials["chosen"], np.arange(0, 400_000, 100))
+        for trials in (played(agent)[1] for agent in ("gittins", "bayes_optimal"))
+    )
+    error = np.hypot(gittins.std(), best.std()) / np.sqrt(4000)
+    assert abs(gittins.mean() - best.mean()) < 4 * error
+    assert gittins.mean() < COMPUTED["independent"][1] - 4 * gittins.std() / np.sqrt(4000)
+
+
+def test_filter_is_best_where_arms_drift_and_its_learning_rate_follows_volatility():
+    settings, trials, _ = played("bayes_optimal", 1000, arms="restless")
+    regret = summarise(trials, settings)["regret"]
+    for other in ("thompson", "ucb", "rescorla_wagner", "gittins"):
+        assert regret < summarise(played(other, 1000, arms="restless")[1], settings)["regret"] - 1
+    rates = analyse(trials, settings)["learning_rate"]
+    assert rates["low_volatility"] + 0.2 < rates["high_volatility"]
+
+
+def test_references_state_the_expected_reward_and_fall_back_on_simulation():
+    best, *_ = references(BanditSettings(arms="uniform"))
+    assert best.values == pytest.approx({"reward_per_trial": 0.75 - 0.0124, "regret": 1.24, "return": 73.76})
+    settings, trials, _ = played("oracle", arms="normalised")
+    assert summarise(trials, settings)["reward_per_trial"] == pytest.approx(COMPUTED["normalised"][0], abs=0.004)
+    (best,) = references(BanditSettings(arms="informative"))
+    assert best.values["return"] == pytest.approx(20.55, abs=0.1)
+    assert [r.name for r in references(BanditSettings(trials=20))] == ["best possible", "Thompson", "UCB (chi = 1)"]
+    assert [r.name for r in references(BanditSettings(trials=20, num_arms=4))] == ["Thompson", "UCB (chi = 1)"]
+
+
+def test_measures_do_not_need_whole_episodes():
+    settings, trials, _ = played("thompson", arms="easy")
+    rng = np.random.default_rng(0)
+    piece = {key: column[rng.permutation(len(column))[:40_000]] for key, column in trials.items()}
+    whole, cut = summarise(trials, settings), summarise(piece, settings)
+    assert cut["regret"] == pytest.approx(whole["regret"], rel=0.1)
+    assert cut["return"] == pytest.approx(whole["return"], rel=0.02)
+    few = {key: column[5:60] for key, column in trials.items()}  # no episode is complete
+    assert np.isnan(analyse(few, settings)["regret_curve"]["mean"]).all()
+    assert set(figures([Evaluation(few, {})], settings)) == {"regret", "raster"}
 
 
 @pytest.mark.parametrize(
@@ -103,39 +174,54 @@ def test_fitted_learning_rate_finds_the_rate_of_an_agent_that_has_one():
     settings, trials, _ = played("rescorla_wagner", 300, arms="restless", trials=100)
     for volatile in (False, True):
         assert fit_learning_rate(trials, settings, volatile) == pytest.approx(0.5, abs=0.08)
-    assert set(analyse(trials, settings)) == {"regret_curve", "learning_rate"}
-
-
-def test_gittins_index_against_known_values():
-    """Long horizon limits and orderings: more successes raise it, a pull less of horizon lowers it to the mean."""
-    table = gittins_table(100)
-    assert table[0, 0] > table[0, 1]
-    assert table[1, 0] > table[0, 0] > 0.5
-    last = gittins_table(1)
-    assert last[0, 0] == pytest.approx(0.5, abs=0.002)
-    # Two pulls left, uniform prior: going on twice pays p + (2/3 or retire); indifference at lambda = 5/9.
-    assert gittins_table(2)[0, 0] == pytest.approx(5 / 9, abs=0.003)
-
-
-def test_optimal_policy_of_two_pulls_by_hand():
-    policy = optimal_policy(2)
-    assert policy[0][0, 0, 0] == 2
-    assert policy[1][1, 1, 0] == 0, "after a success: stay"
-    assert policy[1][1, 0, 0] == 1, "after a failure: the other arm"
+    assert set(analyse(trials, settings)) == {"regret_curve", "reward_by_trial", "learning_rate"}
 
 
 def test_what_cannot_be_is_refused():
-    for bad in ({"arms": "custom"}, {"arms": "easy", "num_arms": 3}, {"probabilities": (0.1, 0.2)}, {"trials": 0}):
+    for bad in (
+        {"arms": "custom"},
+        {"arms": "easy", "num_arms": 3},
+        {"probabilities": (0.1, 0.2)},
+        {"trials": 0},
+        {"trials": 10**6},
+    ):
         with pytest.raises(ValueError, match="bandit"):
             BanditSettings(**bad)
     with pytest.raises(ValueError, match="no Bayes-optimal agent"):
-        bayes_optimal(BanditEnv(BanditSettings(arms="normalised"), 2))
+        bayes_optimal(BanditEnv(BanditSettings(arms="normalised", num_arms=3), 2))
+    with pytest.raises(ValueError, match="no Bayes-optimal agent"):
+        bayes_optimal(BanditEnv(BanditSettings(trials=1000), 2))
+    with pytest.raises(ValueError, match="up to 250 pulls"):
+        played("gittins", 1000, trials=1000)
     with pytest.raises(ValueError, match="rewards of 0 and 1"):
         BASELINES["thompson"](BanditEnv(BanditSettings(arms="informative"), 2))
 
 
-def test_transfer_matrix_is_drawn():
+def test_long_episodes_leave_out_what_takes_too_long():
+    trials = played("thompson", 20, trials=400)[1]
+    drawn = figures([Evaluation(trials, {})], BanditSettings(trials=400))["regret"]
+    titles = {line.get_label() for line in drawn.axes[0].lines}
+    assert titles == {"Thompson", "UCB (chi = 1)", "Rescorla-Wagner", "network (95 % CI)"}
+
+
+def test_a_player_is_told_what_was_paid_but_not_the_truth():
+    env = make_single("bandit", "ansi", arms="informative")
+    env.reset(seed=0)
+    assert env.render() == "pull 1 of 5   " + " ".join(f"[{arm}]" for arm in range(1, 12)) + "   total 0"
+    _, paid, *_ = env.step(10)
+    assert f"<11> paid {paid:g}" in env.render()
+    many = make_single("bandit", "rgb_array", num_arms=200)
+    many.reset(seed=0)
+    assert many.render().shape == (300, 400, 3)
+
+
+def test_transfer_matrix():
     names = ["easy", "hard"]
-    figure = transfer_figure({("easy", "hard"): 3.0, ("hard", "hard"): 2.0, ("easy", "easy"): 0.7}, names)
+    trials = {(name, other): played("bayes_optimal", arms=other)[1] for name in names for other in names}
+    trials.pop(("hard", "easy"))
+    regret = transfer_matrix(trials)
+    assert regret["easy", "hard"] == pytest.approx(2.30, abs=0.25)
+    assert regret["easy", "easy"] == pytest.approx(0.63, abs=0.08)
+    figure = transfer_figure(regret | {("hard", "hard"): 2.04}, names)
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["0.7", "3.0", "-", "2.0"]
+    assert texts == ["0.6", f"{regret['easy', 'hard']:.1f}", "-", "2.0"]

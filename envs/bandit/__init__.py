@@ -1,8 +1,9 @@
 """Bandits (Wang et al. 2016, experiments 1-4)."""
 
 from ..registry import Task
-from .analysis import analyse, figures, references, summarise
+from .analysis import analyse, references, summarise
 from .baselines import BASELINES
+from .drawing import figures
 from .env import BanditEnv, BanditSettings
 
 TASK = Task(

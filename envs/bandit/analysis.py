@@ -1,51 +1,39 @@
-"""Behaviour in bandits: regret and its curve, rasters of choices, learning rates under volatility, figures."""
+"""Behaviour in bandits: regret and its curve, learning rates under volatility, transfer, reference values."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy import optimize
 
-from ..plotting import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    RED,
-    draw_learning_curve,
-    label,
-    legend,
-    mean_and_sd,
-    new_figure,
-)
-from ..trials import Evaluation, Reference, Trials, simulate
+from ..trials import Reference, Trials, simulate
 from ..vector import Array
 from .baselines import BASELINES, best_known
 from .env import BanditEnv, BanditSettings
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .indices import LONGEST_INDEX
 
 COMPUTED = {
-    "independent": (2.79, 4.11, 1.75),
-    "uniform": (2.81, 4.20, 1.24),
-    "easy": (2.12, 3.91, 0.63),
-    "medium": (3.02, 4.68, 0.99),
-    "hard": (4.07, 4.88, 2.30),
+    "independent": (2 / 3, 2.79, 4.11, 1.75),
+    "uniform": (0.75, 2.81, 4.20, 1.24),
+    "easy": (0.9, 2.12, 3.91, 0.63),
+    "medium": (0.75, 3.02, 4.68, 0.99),
+    "hard": (0.6, 4.07, 4.88, 2.30),
+    "normalised": (float(np.log(2)), 2.92, 4.08, 1.45),
 }
-"""Regret of Thompson sampling, UCB (chi = 1) and the best possible agent: 100 trials, two arms, 40,000 problems."""
+"""Expected mean of the better arm (exact), and regret of Thompson sampling, UCB (chi = 1) and the best possible agent:
+100 trials, two arms, 40,000 problems, standard error at most 0.02."""
 
-STYLES = {
-    "bayes_optimal": ("best possible", "#222222", "--"),
-    "gittins": ("Gittins index", GREEN, "-"),
-    "thompson": ("Thompson", ORANGE, "-"),
-    "ucb": ("UCB (chi = 1)", RED, "-"),
-    "rescorla_wagner": ("Rescorla-Wagner", PURPLE, "-"),
+TITLES = {
+    "bayes_optimal": "best possible",
+    "gittins": "Gittins index",
+    "thompson": "Thompson",
+    "ucb": "UCB (chi = 1)",
+    "rescorla_wagner": "Rescorla-Wagner",
 }
+"""Baselines that a network is shown against, with their names in figures and tables."""
 
 
 def summarise(trials: Trials, settings: BanditSettings) -> dict[str, Any]:
@@ -66,8 +54,8 @@ def summarise(trials: Trials, settings: BanditSettings) -> dict[str, Any]:
     }
 
 
-def _per_episode(trials: Trials, settings: BanditSettings, column: Array) -> Array:
-    """A column of complete episodes as [episodes, trials]."""
+def per_episode(trials: Trials, settings: BanditSettings, column: Array) -> Array:
+    """A column of the complete episodes as [episodes, trials]; incomplete ones are left out."""
     _, start, count = np.unique(trials["episode"], return_index=True, return_counts=True)
     whole = start[count == settings.trial_count]
     table: Array = column[whole[:, None] + np.arange(settings.trial_count)]
@@ -76,7 +64,7 @@ def _per_episode(trials: Trials, settings: BanditSettings, column: Array) -> Arr
 
 def regret_curve(trials: Trials, settings: BanditSettings) -> tuple[Array, Array]:
     """Cumulative regret by trial, and the half width of its 95 % confidence interval over episodes; both [trials]."""
-    gaps = _per_episode(trials, settings, (trials["best"] - trials["chosen"]).astype(float))
+    gaps = per_episode(trials, settings, (trials["best"] - trials["chosen"]).astype(float))
     curves = gaps.cumsum(1)
     if not len(curves):
         nothing = np.full(settings.trial_count, np.nan)
@@ -84,12 +72,24 @@ def regret_curve(trials: Trials, settings: BanditSettings) -> tuple[Array, Array
     return curves.mean(0), 1.96 * curves.std(0, ddof=min(1, len(curves) - 1)) / np.sqrt(len(curves))
 
 
+def reward_by_trial(trials: Trials, settings: BanditSettings) -> Array:
+    """Mean reward of each trial over complete episodes, [trials]; NaN if there are none."""
+    rewards = per_episode(trials, settings, trials["reward"].astype(float))
+    return rewards.mean(0) if len(rewards) else np.full(settings.trial_count, np.nan)
+
+
 def analyse(trials: Trials, settings: BanditSettings) -> dict[str, Any]:
-    """The regret curve; for restless arms the learning rates that fit the choices."""
+    """The regret curve and the reward by trial; for restless arms the learning rates that fit the choices.
+
+    A learner that follows the volatility of the world has a higher rate in volatile episodes (Behrens et al. 2007).
+    """
     if not len(trials.get("trial", ())):
         return {}
     mean, half = regret_curve(trials, settings)
-    result: dict[str, Any] = {"regret_curve": {"mean": mean.tolist(), "ci95": half.tolist()}}
+    result: dict[str, Any] = {
+        "regret_curve": {"mean": mean.tolist(), "ci95": half.tolist()},
+        "reward_by_trial": reward_by_trial(trials, settings).tolist(),
+    }
     if settings.arms == "restless":
         result["learning_rate"] = {
             name: fit_learning_rate(trials, settings, volatile)
@@ -98,11 +98,14 @@ def analyse(trials: Trials, settings: BanditSettings) -> dict[str, Any]:
     return result
 
 
-def fit_learning_rate(trials: Trials, settings: BanditSettings, volatile: bool) -> float:
-    """Rescorla-Wagner learning rate that makes the choices of one kind of episode likeliest (softmax; two arms)."""
-    kind = _per_episode(trials, settings, trials["volatile"])[:, 0] == volatile
-    choice = _per_episode(trials, settings, trials["choice"])[kind].astype(int)
-    reward = _per_episode(trials, settings, trials["reward"])[kind]
+def fit_learning_rate(trials: Trials, settings: BanditSettings, volatile: bool, episodes: int = 1000) -> float:
+    """Rescorla-Wagner learning rate that makes the choices of one kind of episode likeliest (softmax; two arms).
+
+    Rate and inverse temperature are fitted together to the first `episodes` of the kind; NaN if there are none.
+    """
+    kind = per_episode(trials, settings, trials["volatile"])[:, 0] == volatile
+    choice = per_episode(trials, settings, trials["choice"])[kind][:episodes].astype(int)
+    reward = per_episode(trials, settings, trials["reward"])[kind][:episodes]
     if not len(choice):
         return float("nan")
     rows = np.arange(len(choice))
@@ -127,100 +130,43 @@ def baseline_trials(name: str, settings: BanditSettings, episodes: int = 1000) -
     return simulate(env, BASELINES[name](env), episodes, seed=1)[0]
 
 
-def _playable(settings: BanditSettings) -> list[str]:
-    names = list(STYLES)
+def comparable(settings: BanditSettings) -> list[str]:
+    """The baselines of `TITLES` that can play these settings."""
+    if settings.arms == "informative":
+        return ["bayes_optimal"]
+    names = list(TITLES)
     if best_known(settings) is None:
         names.remove("bayes_optimal")
-    return ["bayes_optimal"] if settings.arms == "informative" else names
+    if settings.trial_count > LONGEST_INDEX:
+        names.remove("gittins")
+    return names
 
 
 def references(settings: BanditSettings) -> list[Reference]:
-    """The best possible agent, Thompson sampling and UCB."""
+    """The best possible agent, Thompson sampling and UCB: computed values, or else a simulation of these settings."""
     if settings.arms in COMPUTED and settings.trial_count == 100 and settings.arm_count == 2:
-        thompson, ucb, best = COMPUTED[settings.arms]
-        source = "40,000 simulated problems"
+        oracle, thompson, ucb, best = COMPUTED[settings.arms]
         return [
-            Reference("best possible", {"regret": best}, source),
-            Reference("Thompson", {"regret": thompson}, source),
-            Reference("UCB", {"regret": ucb}, source),
+            Reference(
+                name,
+                {"reward_per_trial": oracle - regret / 100, "regret": regret, "return": 100 * oracle - regret},
+                "40,000 simulated problems",
+            )
+            for name, regret in (("best possible", best), ("Thompson", thompson), ("UCB (chi = 1)", ucb))
         ]
     found = []
-    for name in [n for n in ("bayes_optimal", "thompson", "ucb") if n in _playable(settings)]:
+    for name in [n for n in ("bayes_optimal", "thompson", "ucb") if n in comparable(settings)]:
         values = summarise(baseline_trials(name, settings), settings)
-        found.append(Reference(STYLES[name][0], values, "1,000 simulated episodes"))
+        found.append(Reference(TITLES[name], values, "1,000 simulated episodes"))
     return found
 
 
-def figures(evaluations: Sequence[Evaluation], settings: BanditSettings) -> dict[str, Figure]:
-    """Cumulative regret (main), raster of choices, learning curve."""
-    drawn = {"regret": _draw_regret(evaluations, settings)}
-    if len(evaluations[0].trials.get("trial", ())):
-        drawn["raster"] = _draw_raster(evaluations[0], settings)
-    figure, (axis,) = new_figure()
-    if draw_learning_curve(axis, evaluations, "regret"):
-        for reference, style in zip(references(settings), ("--", ":", "-."), strict=False):
-            axis.axhline(reference.values["regret"], color=GREY, linestyle=style, linewidth=1, label=reference.name)
-        label(axis, "learning", "environment steps (millions)", "regret of an episode")
-        axis.set_yscale("log")
-        legend(axis)
-        drawn["learning_curve"] = figure
-    return drawn
+def transfer_matrix(trials: Mapping[tuple[str, str], Trials], trial_count: int = 100) -> dict[tuple[str, str], float]:
+    """Regret of each (trained on, tested on) pair of distributions, from the trials of its evaluation.
 
-
-def _draw_regret(evaluations: Sequence[Evaluation], settings: BanditSettings) -> Figure:
-    figure, (axis,) = new_figure(width=4.8)
-    trials = np.arange(1, settings.trial_count + 1)
-    for name in _playable(settings):
-        title, color, line = STYLES[name]
-        mean, _ = regret_curve(baseline_trials(name, settings), settings)
-        axis.plot(trials, mean, line, color=color, linewidth=1.2, label=title)
-    curves = [regret_curve(e.trials, settings) for e in evaluations if len(e.trials.get("trial", ()))]
-    if curves:
-        mean, spread = mean_and_sd([curve for curve, _ in curves]) if len(curves) > 1 else curves[0]
-        name = f"network, {len(curves)} seeds (SD)" if len(curves) > 1 else "network (95 % CI)"
-        axis.plot(trials, mean, color=BLUE, linewidth=2.2, label=name)
-        axis.fill_between(trials, mean - spread, mean + spread, color=BLUE, alpha=0.25, linewidth=0)
-    label(axis, f"bandit, {settings.arms} arms", "trial", "cumulative regret")
-    axis.set_xlim(1, settings.trial_count)
-    axis.set_ylim(0)
-    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
-    return figure
-
-
-def _draw_raster(evaluation: Evaluation, settings: BanditSettings, rows: int = 200) -> Figure:
-    """Rows: episodes ordered by the first arm's probability; columns: trials; colour: the arm."""
-    figure, axes = new_figure(3, 2.8)
-    agents = {
-        "network": evaluation.trials,
-        "random": baseline_trials("random", settings),
-        "oracle": baseline_trials("oracle", settings),
+    The trials come from `prefrontal evaluate run=<trained on A> task.arms=<B>`; see `drawing.transfer_figure`.
+    """
+    return {
+        (trained, tested): summarise(table, BanditSettings(arms=tested, trials=trial_count))["regret"]
+        for (trained, tested), table in trials.items()
     }
-    for axis, (name, trials) in zip(axes, agents.items(), strict=True):
-        choice = _per_episode(trials, settings, trials["choice"])[:rows]
-        first = _per_episode(trials, settings, trials["arm_1"])[:rows, 0]
-        order = np.argsort(first, kind="stable")
-        axis.imshow(
-            choice[order],
-            aspect="auto",
-            cmap="coolwarm",
-            interpolation="nearest",
-            vmin=0,
-            vmax=settings.arm_count - 1,
-            origin="lower",
-        )
-        label(axis, name, "trial", "episode, by probability of arm 1")
-    return figure
-
-
-def transfer_figure(regret: Mapping[tuple[str, str], float], names: Sequence[str]) -> Figure:
-    """Train/test matrix: `regret[trained on, tested on]`, for the distributions in `names`."""
-    figure, (axis,) = new_figure(width=4.6, height=4.0)
-    table = np.array([[regret.get((row, column), np.nan) for column in names] for row in names])
-    image = axis.imshow(table, cmap="viridis_r")
-    for (row, column), value in np.ndenumerate(table):
-        axis.text(column, row, f"{value:.1f}" if np.isfinite(value) else "-", ha="center", va="center", color="white")
-    axis.set_xticks(range(len(names)), names, rotation=30)
-    axis.set_yticks(range(len(names)), names)
-    label(axis, "regret", "tested on", "trained on")
-    figure.colorbar(image, ax=axis, shrink=0.8)
-    return figure

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..vector import Array, Mask, VectorTask
 from .env import INFORMATIVE_ARMS, TARGETS, TWO_POINT, BanditEnv, BanditSettings
-from .indices import gittins_tables, optimal_policy
+from .indices import LONGEST_POLICY, gittins_tables, optimal_policy
 
 
 class _Agent:
@@ -112,10 +112,13 @@ class Gittins(_Agent):
 
 
 class RescorlaWagner(_Agent):
-    """Values move by a fixed rate towards what was paid; softmax choice (rate .5 as in Wang et al. 2016)."""
+    """Values move by a fixed rate towards what was paid; softmax choice.
+
+    Rate 0.5 as in Wang et al. 2016; the inverse temperature 10 is near the best for all the distributions here.
+    """
 
     bernoulli = True
-    rate, inverse_temperature = 0.5, 5.0
+    rate, inverse_temperature = 0.5, 10.0
 
     def __init__(self, env: VectorTask) -> None:
         super().__init__(env)
@@ -210,9 +213,10 @@ class InformativeOptimal(_Agent):
 
 def best_known(settings: BanditSettings) -> Callable[[VectorTask], _Agent] | None:
     """The optimal agent of a distribution, or None where none is known."""
-    if settings.arms == "independent" and settings.num_arms == 2:
+    if settings.arms == "independent" and settings.num_arms == 2 and settings.trial_count <= LONGEST_POLICY:
         return TwoArmOptimal
-    if settings.arms == "uniform" or settings.arms in TWO_POINT:
+    two_normalised = settings.arms == "normalised" and settings.num_arms == 2  # they add up to one
+    if settings.arms == "uniform" or settings.arms in TWO_POINT or two_normalised:
         return PooledGreedy
     return {"restless": RestlessFilter, "informative": InformativeOptimal}.get(settings.arms)
 
@@ -226,7 +230,10 @@ def bayes_optimal(env: VectorTask) -> _Agent:
     settings: BanditSettings = env.settings  # type: ignore[attr-defined]
     factory = best_known(settings)
     if factory is None:
-        raise ValueError(f"bandit: no Bayes-optimal agent is known for arms={settings.arms}")
+        raise ValueError(
+            f"bandit: no Bayes-optimal agent is known for arms={settings.arms} with {settings.arm_count} arms and "
+            f"{settings.trial_count} trials"
+        )
     return factory(env)
 
 

@@ -24,6 +24,9 @@ INFORMATIVE_ARMS, TARGETS = 11, 10
 
 PAY_TARGET, PAY_OTHER = 5.0, 1.0
 
+LONGEST = 30_000
+"""Trials that the 16-bit counters hold with room to spare."""
+
 
 @dataclass(frozen=True)
 class BanditSettings:
@@ -59,8 +62,8 @@ class BanditSettings:
                 raise ValueError(f"bandit: at least two arms are needed, got num_arms={self.num_arms}")
         elif self.num_arms != 2:
             raise ValueError(f"bandit: num_arms is for arms=independent and arms=normalised, not for arms={self.arms}")
-        if self.trials is not None and self.trials < 1:
-            raise ValueError(f"bandit: an episode needs at least one trial, got trials={self.trials}")
+        if self.trials is not None and not 1 <= self.trials <= LONGEST:
+            raise ValueError(f"bandit: an episode has 1 to {LONGEST} trials, got trials={self.trials}")
         if len(self.volatility) != 2 or min(self.volatility) < 0:
             raise ValueError(f"bandit: volatility is a pair (low, high) of standard deviations, got {self.volatility}")
 
@@ -90,7 +93,7 @@ class BanditEnv(VectorTask):
     info_spec: ClassVar = {
         "trial": np.int16,
         "trial_done": np.bool_,
-        "choice": np.int8,
+        "choice": np.int16,
         "reward": np.float32,
         "best": np.float32,
         "chosen": np.float32,
@@ -158,7 +161,7 @@ class BanditEnv(VectorTask):
         info = {
             "trial": self._trial.copy(),
             "trial_done": np.ones(self.num_envs, dtype=bool),
-            "choice": action.astype(np.int8),
+            "choice": action.astype(np.int16),
             "reward": reward,
             "best": self._means.max(1),
             "chosen": chosen,
@@ -180,25 +183,35 @@ class BanditEnv(VectorTask):
         self._means[:, 0] = np.where(moved > 1, 2 - moved, moved)
         self._means[:, 1] = 1 - self._means[:, 0]
 
+    def _shown_pull(self) -> str:
+        count = self.settings.trial_count
+        return f"pull {min(int(self._trial[0]) + 1, count)} of {count}"
+
     def _render_ansi(self) -> str:
-        arms = " ".join(f"[{'*' if arm == self._last[0, 0] else ' '}{arm + 1}]" for arm in range(self._means.shape[1]))
-        paid = "" if np.isnan(self._last[0, 1]) else f"   last pull paid {self._last[0, 1]:g}"
-        return f"pull {self._trial[0] + 1} of {self.settings.trial_count}   {arms}{paid}   total {self._total[0]:g}"
+        last, paid = self._last[0]
+        arms = " ".join(f"<{arm + 1}>" if arm == last else f"[{arm + 1}]" for arm in range(self._means.shape[1]))
+        told = "" if np.isnan(paid) else f"   <{int(last) + 1}> paid {paid:g}"
+        return f"{self._shown_pull()}   {arms}{told}   total {self._total[0]:g}"
 
     def _render_rgb(self) -> Array:
         from ..canvas import Canvas
 
         canvas = Canvas(400, 300)
         count = self._means.shape[1]
-        size = min(110, 360 // count)
-        left = (400 - count * size) // 2
+        columns = min(count, max(6, int(np.ceil(np.sqrt(2 * count)))))
+        rows = -(-count // columns)
+        size = min(110, 360 // columns, 180 // rows)
+        left, top = 200 - columns * size / 2, 152 - rows * size / 2
+        last, paid = self._last[0]
         for arm in range(count):
-            pulled = arm == self._last[0, 0]
-            color = (235, 235, 238) if not pulled else ((98, 170, 120) if self._last[0, 1] > 0 else (205, 105, 90))
-            canvas.box(left + arm * size + 4, 100, size - 8, size - 8, color)
-            canvas.text(left + arm * size + size // 2, 100 + size // 2, str(arm + 1))
-        canvas.text(
-            200, 40, f"pull {min(self._trial[0] + 1, self.settings.trial_count)} of {self.settings.trial_count}"
-        )
-        canvas.text(200, 265, f"total {self._total[0]:g}")
+            color = (235, 235, 238)
+            if arm == last:
+                color = (98, 170, 120) if paid > 0 else (205, 105, 90)
+            x, y = left + arm % columns * size, top + arm // columns * size
+            gap = max(1, size // 24)
+            canvas.box(x + gap, y + gap, size - 2 * gap, size - 2 * gap, color)
+            if size >= 12:
+                canvas.text(x + size / 2, y + size / 2, str(arm + 1), size=min(24, size // 2))
+        canvas.text(200, 36, self._shown_pull())
+        canvas.text(200, 268, f"total {self._total[0]:g}" + ("" if np.isnan(paid) else f"   (last pull: {paid:g})"))
         return canvas.pixels

@@ -11,6 +11,9 @@ import numpy as np
 
 from ..vector import Array
 
+LONGEST_INDEX, LONGEST_POLICY = 250, 150
+"""Pulls up to which the tables fit into memory (63 and 130 MB) and take seconds; they grow as n^3 and n^4."""
+
 
 def gittins_table(horizon: int, precision: int = 400) -> Array:
     """Finite-horizon Gittins index of a Bernoulli arm with a uniform prior.
@@ -45,7 +48,13 @@ def gittins_table(horizon: int, precision: int = 400) -> Array:
 
 @functools.lru_cache(maxsize=2)
 def gittins_tables(longest: int) -> Array:
-    """`gittins_table` of every horizon up to `longest`: [longest + 1] tables in one array, indexed [horizon, s, f]."""
+    """`gittins_table` of every horizon up to `longest`: [longest + 1] tables in one array, indexed [horizon, s, f].
+
+    Raises:
+        ValueError: for more than `LONGEST_INDEX` pulls.
+    """
+    if longest > LONGEST_INDEX:
+        raise ValueError(f"bandit: Gittins indices are computed for up to {LONGEST_INDEX} pulls, not for {longest}")
     tables = np.zeros((longest + 1,) * 3, dtype=np.float32)
     for horizon in range(1, longest + 1):
         tables[horizon, : horizon + 1, : horizon + 1] = gittins_table(horizon)
@@ -59,7 +68,12 @@ def optimal_policy(horizon: int) -> list[Array]:
     Returns:
         One array for each number of pulls made n: int8 [n + 1, n + 1, n + 1] indexed [pulls of arm 1, its successes,
         successes of arm 2]; 0 pull the first, 1 the second, 2 both are as good.
+
+    Raises:
+        ValueError: for more than `LONGEST_POLICY` pulls.
     """
+    if horizon > LONGEST_POLICY:
+        raise ValueError(f"bandit: optimal play is computed for up to {LONGEST_POLICY} pulls, not for {horizon}")
     value = np.zeros((horizon + 1,) * 3, dtype=np.float32)
     policy: list[Array] = [np.zeros(0, dtype=np.int8)] * horizon
     for made in range(horizon - 1, -1, -1):
@@ -68,7 +82,8 @@ def optimal_policy(horizon: int) -> list[Array]:
         s2 = np.arange(made + 1)[None, None, :]
         p1 = ((s1 + 1) / (n1 + 2)).astype(np.float32)
         p2 = ((s2 + 1) / (made - n1 + 2)).astype(np.float32)
-        # Entries with more successes than pulls are never reached; their numbers do not matter.
+        # Entries with more successes than pulls are never reached: any number does, but it must not overflow.
+        p1, p2 = np.minimum(p1, 1), np.minimum(p2, 1)
         q1 = p1 * (1 + value[1:, 1:, :-1]) + (1 - p1) * value[1:, :-1, :-1]
         q2 = p2 * (1 + value[:-1, :-1, 1:]) + (1 - p2) * value[:-1, :-1, :-1]
         policy[made] = np.where(np.abs(q1 - q2) < 1e-6, 2, q2 > q1).astype(np.int8)
