@@ -10,11 +10,12 @@ import torch
 
 from ..actors.evaluation import evaluate
 from ..actors.rollout import RolloutWorker, WorkerSpec
+from ..actors.video import episode_frames, save_gif
 from ..envs import registry
 from ..envs.trials import Evaluation
 from ..learner import snapshot
 from ..learner.checkpoint import Checkpoint
-from .config import TrainConfig, task_settings
+from .config import ConfigError, TrainConfig, task_settings
 from .console import console
 from .measures import flatten, results_table
 from .run_folder import RunFolder
@@ -35,36 +36,16 @@ def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> tuple[di
         The measures by their names in `results.json`, and the table of trials.
 
     Raises:
-        ValueError: if the checkpoint's agent does not fit the task (another size of observation or action).
+        ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action).
     """
-    torch.set_num_threads(1)
-    options = config.evaluation_task_options
-    agent = snapshot.agent_of(checkpoint)
-    worker = RolloutWorker(
-        WorkerSpec(
-            task=config.task_name,
-            task_options=options,
-            model=agent.model,
-            num_envs=min(config.evaluate.envs, config.evaluate.episodes),
-            unroll_length=UNROLL,
-            seed=config.seed,
-            actor_id=EVALUATION_STREAM,
-            greedy=config.evaluate.greedy,
-        )
-    )
-    if worker.agent.spec != agent:
-        raise ValueError(
-            f"the trained agent takes observations of shape {agent.obs_shape} and has {agent.num_actions} actions; "
-            f"this task has shape {worker.agent.spec.obs_shape} and {worker.agent.spec.num_actions} actions"
-        )
-    worker.agent.load_state_dict(snapshot.agent_tensors(checkpoint))
+    worker = _worker(config, checkpoint, min(config.evaluate.envs, config.evaluate.episodes), UNROLL)
     with console.status("evaluating") as status:
         total = config.evaluate.episodes
         recorder = evaluate(
             worker, total, config.algo.discount, lambda done: status.update(f"evaluating: {done}/{total} episodes")
         )
     trials = recorder.trials()
-    settings = task_settings({"name": config.task_name, **options})
+    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
     task = registry.get(config.task_name)
     measures = {
         "return": float(recorder.returns.mean()),
@@ -73,6 +54,31 @@ def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> tuple[di
         **task.analyse(trials, settings),
     }
     return measures, trials
+
+
+def _worker(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> RolloutWorker:
+    """A worker that plays the evaluation's task with a checkpoint's weights."""
+    torch.set_num_threads(1)
+    agent = snapshot.agent_of(checkpoint)
+    worker = RolloutWorker(
+        WorkerSpec(
+            task=config.task_name,
+            task_options=config.evaluation_task_options,
+            model=agent.model,
+            num_envs=num_envs,
+            unroll_length=unroll_length,
+            seed=config.seed,
+            actor_id=EVALUATION_STREAM,
+            greedy=config.evaluate.greedy,
+        )
+    )
+    if worker.agent.spec != agent:
+        raise ConfigError(
+            f"the trained agent takes observations of shape {agent.obs_shape} and has {agent.num_actions} actions; "
+            f"this task has shape {worker.agent.spec.obs_shape} and {worker.agent.spec.num_actions} actions"
+        )
+    worker.agent.load_state_dict(snapshot.agent_tensors(checkpoint))
+    return worker
 
 
 def evaluate_run(folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder) -> dict[str, Any]:
@@ -98,6 +104,8 @@ def evaluate_run(folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint,
     settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
     with console.status("drawing"):
         output.write_figures(task.figures([evaluation], settings))
+        player = _worker(config, checkpoint, num_envs=1, unroll_length=1)
+        save_gif(episode_frames(player), output.figures / "episode.gif", player.env.metadata["render_fps"])
     return results
 
 
@@ -109,7 +117,7 @@ def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFol
     shown = {k: v for k, v in results.items() if k not in BOOK_KEEPING and k not in long_measures(results)}
     title = f"{task.name}: {results['episodes']:,} fresh episodes, frozen weights"
     console.print(results_table(title, [shown], references))
-    for path in sorted(output.figures.glob("*.png")):
+    for path in sorted([*output.figures.glob("*.png"), *output.figures.glob("*.gif")]):
         console.print(f"figure       {short(path)}")
     console.print(f"all numbers  {short(output.results)}")
     console.print(f"each trial   {short(output.evaluation)}")

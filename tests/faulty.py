@@ -73,6 +73,9 @@ class FaultyEnv(VectorTask):
             return np.full_like(obs, np.nan) if fault == "nan" else np.zeros((self.num_envs, 2), np.float32)
         return obs
 
+    def _render_rgb(self):
+        return np.full((20, 20, 3), 10 * self._age[0], dtype=np.uint8)
+
     def _advance(self, action):
         self._total_steps += 1
         if self._total_steps == self.settings.at_step and self.settings.fault in ("raise", "hang", "die"):

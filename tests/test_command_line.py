@@ -64,7 +64,7 @@ def test_a_run_leaves_everything_behind(trained):
     for name in ("config.yaml", "metrics.csv", "results.json", "provenance.json", "evaluation.parquet"):
         assert (run / name).stat().st_size > 0, name
     assert list(run.glob("events.out.tfevents.*"))
-    assert {path.suffix for path in (run / "figures").iterdir()} == {".png", ".svg"}
+    assert {path.suffix for path in (run / "figures").iterdir()} == {".png", ".svg", ".gif"}
     results = json.loads((run / "results.json").read_text())
     assert results["episodes"] == 40
     assert results["env_steps"] >= 40_000
