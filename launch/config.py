@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ..actors.pool import ActorsConfig
+from ..actors.settings import ActorsConfig
 from ..envs import registry
 from ..learner.algorithm import AlgorithmConfig
 from ..models.agent import ModelConfig

@@ -25,6 +25,15 @@ from ..replay.handoff import Handoff
 from ..replay.trajectory import Array, Trajectory
 from .config import TrainConfig
 
+
+class Interrupted(Exception):  # noqa: N818  # not an error: the user's wish
+    """The training was asked to stop while it waited for an update."""
+
+
+class LearnerFailedError(RuntimeError):
+    """The learner's process died or could not start."""
+
+
 WINDOW = 8
 """Unrolls whose trials the training curves are computed from."""
 

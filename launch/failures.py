@@ -8,33 +8,31 @@ from contextlib import contextmanager
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from ..actors.rollout import EnvironmentFaultError
+from ..actors.settings import ActorsFailedError
 from ..learner.batch import DeviceError
 from ..learner.checkpoint import DamagedCheckpointError, NoCheckpointError
 from ..learner.learner import NonFiniteLossError
 from ..learner.snapshot import DifferentAgentError
 from .config import ConfigError
 from .console import errors
+from .engine import LearnerFailedError
 from .run_folder import NotARunFolderError
 
-
-def _expected() -> tuple[type[Exception], ...]:
-    from ..actors.pool import ActorsFailedError
-    from ..actors.rollout import EnvironmentFaultError
-    from .ray_engine import LearnerFailedError
-
-    return (
-        ActorsFailedError,
-        ConfigError,
-        DamagedCheckpointError,
-        DeviceError,
-        DifferentAgentError,
-        EnvironmentFaultError,
-        LearnerFailedError,
-        NoCheckpointError,
-        NonFiniteLossError,
-        NotARunFolderError,
-        OSError,
-    )
+_EXPECTED = (
+    ActorsFailedError,
+    ConfigError,
+    DamagedCheckpointError,
+    DeviceError,
+    DifferentAgentError,
+    EnvironmentFaultError,
+    LearnerFailedError,
+    NoCheckpointError,
+    NonFiniteLossError,
+    NotARunFolderError,
+    OSError,
+)
+_WRONG_INPUT = (ConfigError, DeviceError, DifferentAgentError, NoCheckpointError, NotARunFolderError)
 
 
 @contextmanager
@@ -46,14 +44,11 @@ def reported() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        errors.print("stopped before anything was saved", style="bold")
+        errors.print("stopped at once; checkpoints written so far are kept", style="bold")
         raise SystemExit(130) from None
-    except _expected() as error:
+    except _EXPECTED as error:
         if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
-        wrong_input = isinstance(
-            error, ConfigError | NotARunFolderError | NoCheckpointError | DifferentAgentError | DeviceError
-        )
         errors.print("error: ", style="bold red", end="")
         errors.print(str(error), markup=False)
-        raise SystemExit(2 if wrong_input else 1) from None
+        raise SystemExit(2 if isinstance(error, _WRONG_INPUT) else 1) from None

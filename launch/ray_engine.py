@@ -17,22 +17,26 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
 
-from ..actors.pool import ActorPool, ActorsConfig, Finished
+from ..actors.pool import ActorPool, Finished
+from ..actors.settings import ActorsConfig
 from ..learner.checkpoint import Checkpoint
 from ..learner.remote import PREFETCH, LearnerActor
 from ..models.flat import Vector
 from ..replay.handoff import Handoff
 from ..replay.trajectory import Array
 from .config import TrainConfig
-from .engine import WINDOW, Counters, Update, agent_for, batch_unrolls, pack_workers, unpack_workers, worker_specs
-
-
-class Interrupted(Exception):  # noqa: N818  # not an error: the user's wish
-    """The training was asked to stop while it waited for an update."""
-
-
-class LearnerFailedError(RuntimeError):
-    """The learner's process died or could not start."""
+from .engine import (
+    WINDOW,
+    Counters,
+    Interrupted,
+    LearnerFailedError,
+    Update,
+    agent_for,
+    batch_unrolls,
+    pack_workers,
+    unpack_workers,
+    worker_specs,
+)
 
 
 @dataclass(frozen=True)

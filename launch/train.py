@@ -22,10 +22,9 @@ from ..learner.batch import resolve_device
 from ..learner.checkpoint import Checkpoint
 from ..learner.snapshot import agent_of
 from ..models.agent import Agent, describe_difference
-from .cluster import ray_session
 from .config import ConfigError, TrainConfig, task_settings, train_config
 from .console import TrainingLine, console, errors
-from .engine import Engine, SerialEngine, agent_for
+from .engine import Engine, Interrupted, SerialEngine, agent_for
 from .evaluation import evaluate_run, show_results
 from .failures import reported
 from .measures import flatten
@@ -43,7 +42,9 @@ def _engine(
     if config.cluster == "none":
         yield SerialEngine(config, folder.path, checkpoint)
         return
-    from .ray_engine import RayEngine  # importing Ray takes a second that one-process runs do not need
+    # Importing Ray takes a second that one-process runs do not need.
+    from .cluster import ray_session
+    from .ray_engine import RayEngine
 
     with console.status("starting Ray"):
         session = ray_session(config)
@@ -88,8 +89,6 @@ class _Training:
         last_line = last_checkpoint = time.monotonic()
         with TrainingLine(total, self._tracker.env_steps) as line:
             while self._tracker.env_steps < total and not stop.requested:
-                from .ray_engine import Interrupted
-
                 try:
                     self._tracker.add(self._engine.step())
                 except Interrupted:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from prefrontal.actors.evaluation import evaluate
-from prefrontal.actors.pool import ActorsConfig
 from prefrontal.actors.rollout import RolloutWorker, WorkerSpec
+from prefrontal.actors.settings import ActorsConfig
 from prefrontal.envs import registry
 from prefrontal.launch.config import RunConfig, TrainConfig
 from prefrontal.launch.engine import SerialEngine

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 import ray
-from prefrontal.actors.pool import ActorPool, ActorsConfig, ActorsFailedError
+from prefrontal.actors.pool import ActorPool
 from prefrontal.actors.rollout import RolloutWorker, WorkerSpec
+from prefrontal.actors.settings import ActorsConfig, ActorsFailedError
 from prefrontal.models.agent import ModelConfig
 from prefrontal.models.flat import to_vector
 

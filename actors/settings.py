@@ -1,0 +1,43 @@
+"""What the pool of actors is told, and what it says when it gives up. Knows no Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class ActorsFailedError(RuntimeError):
+    """The restart budget is spent. The message ends with the traceback of the last failure."""
+
+
+@dataclass(frozen=True)
+class ActorsConfig:
+    """`conf/actors/`: how many actors, how large, and when to give up on one."""
+
+    num: int = 2
+    envs: int = 32
+    """Episodes side by side in one actor."""
+    cpus: float = 1.0
+    """CPUs that Ray reserves for one actor."""
+    in_flight: int = 2
+    """Unrolls of an actor that may exist at once, running or waiting for the learner."""
+    timeout_s: float = 60.0
+    """An actor that delivers nothing for so long is replaced."""
+    start_timeout_s: float = 120.0
+    """The same for a process that starts and builds its environment."""
+    max_restarts: int = 10
+    """Replacements in a whole run before it gives up."""
+    backoff_s: float = 0.5
+    """Wait before a replacement; doubles with each failure in a row of the same actor, up to 30 s."""
+    lag_updates: int = 0
+    """For experiments: act with the parameters of so many broadcasts ago."""
+
+    def __post_init__(self) -> None:
+        for name in ("num", "envs", "in_flight"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"actors.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("cpus", "max_restarts", "backoff_s", "lag_updates"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"actors.{name} cannot be negative, got {getattr(self, name)}")
+        for name in ("timeout_s", "start_timeout_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"actors.{name} must be positive, got {getattr(self, name)}")
