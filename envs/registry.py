@@ -90,7 +90,10 @@ def get(name: str) -> Task:
     """
     module, _, attribute = name.partition(":")
     if attribute:
-        found = getattr(importlib.import_module(module), attribute, None)
+        try:
+            found = getattr(importlib.import_module(module), attribute, None)
+        except ModuleNotFoundError as error:
+            raise UnknownTaskError(f"the task '{name}' cannot be imported: {error}; is it on PYTHONPATH?") from error
         if not isinstance(found, Task):
             raise UnknownTaskError(f"{module} has no Task called {attribute}")
         return found

@@ -16,12 +16,13 @@ from .config import ConfigError, TrainConfig, task_settings, train_config
 from .console import console, errors
 from .evaluation import BOOK_KEEPING, long_measures, short
 from .failures import reported
-from .measures import flatten, results_table
+from .measures import results_table
 from .run_folder import NotARunFolderError, RunFolder
 
 
 def _folders(pattern: str) -> list[RunFolder]:
-    paths = sorted(glob.glob(str(Path(pattern).expanduser())))  # noqa: PTH207  # absolute patterns too
+    matches = glob.glob(str(Path(pattern).expanduser()))  # noqa: PTH207  # absolute patterns too
+    paths = sorted(path for path in matches if Path(path).is_dir())
     if not paths:
         raise NotARunFolderError(f"nothing matches run={pattern}")
     folders = []
@@ -81,7 +82,3 @@ def _merge_results(folders: list[RunFolder], merged: RunFolder, task: str, refer
     total_s = sum(run["wall_s"] for run in runs)
     title = f"{task}: {len(runs)} runs, {sum(run['episodes'] for run in runs):,} episodes, {total_s:.0f} s of training"
     console.print(results_table(title, measures, references))
-    worst = {name: min(flatten(m).get(name, float("nan")) for m in measures) for name in ("reward_per_trial", "return")}
-    for name, value in worst.items():
-        if value == value:  # not NaN: this task has the measure
-            console.print(f"lowest {name} of a run: {value:.3f}", style="dim")

@@ -26,18 +26,22 @@ def flatten(measures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def results_table(title: str, runs: Sequence[Mapping[str, Any]], references: Sequence[Reference]) -> Table:
-    """The measures of one run, or mean ± SD over several, beside ideal and published values."""
+    """The measures of one run, or mean ± SD and range over several, beside ideal and published values."""
     table = Table(title=title, title_justify="left")
     table.add_column("measure", no_wrap=True)
     table.add_column("this run" if len(runs) == 1 else "mean ± SD", justify="right", style="bold")
+    if len(runs) > 1:
+        table.add_column("lowest - highest", justify="right")
     for reference in references:
         table.add_column(reference.name, justify="right")
     others = [flatten(reference.values) for reference in references]
     columns = [flatten(run) for run in runs]
     for name in columns[0]:
         values = np.array([column.get(name, np.nan) for column in columns])
-        text = _number(values.mean()) + (f" ± {values.std(ddof=1):.3f}" if len(runs) > 1 else "")
-        table.add_row(name, text, *(_number(other.get(name)) for other in others))
+        cells = [_number(values.mean())]
+        if len(runs) > 1:
+            cells = [f"{cells[0]} ± {values.std(ddof=1):.3f}", f"{_number(values.min())} - {_number(values.max())}"]
+        table.add_row(name, *cells, *(_number(other.get(name)) for other in others))
     return table
 
 

@@ -115,6 +115,6 @@ def main(composed: DictConfig) -> None:
             raise ConfigError("window=true needs a display (DISPLAY or WAYLAND_DISPLAY is not set); use window=false")
         seed = int(np.random.SeedSequence().entropy % 2**31) if composed.seed is None else composed.seed  # type: ignore[operator]
         if composed.window is True or (composed.window == "auto" and _display()):
-            play_in_window(registry.make_single(task.name, "rgb_array", **options), task, seed)
+            play_in_window(registry.make_single(str(node["name"]), "rgb_array", **options), task, seed)
         else:
-            play_in_terminal(registry.make_single(task.name, "ansi", **options), task, composed.episodes, seed)
+            play_in_terminal(registry.make_single(str(node["name"]), "ansi", **options), task, composed.episodes, seed)

@@ -31,6 +31,7 @@ from .engine import (
     Interrupted,
     LearnerFailedError,
     Update,
+    WorkerState,
     agent_for,
     batch_unrolls,
     pack_workers,
@@ -91,7 +92,8 @@ class RayEngine:
             for unroll in self._answered:
                 self._pool.feed(unroll)
             self._answered = []
-        while not self._stopping():
+        # A synchronous update under way is finished: a checkpoint between two of them can be resumed exactly.
+        while self._synchronous or not self._stopping():
             self._give_learner()
             update = self._finished_update()
             if update is not None:
@@ -125,9 +127,7 @@ class RayEngine:
         return version, vector
 
     def save(self, extra: Mapping[str, Any], best: bool) -> None:  # noqa: D102
-        # Only a synchronous run stands still at this point, so only there is the actors' state the learner's time.
-        states = [ray.get(handle.state.remote()) for handle in self._pool.handles()] if self._synchronous else []
-        self._ask_learner(self._learner.save.remote(*pack_workers(extra, states), best))
+        self._ask_learner(self._learner.save.remote(*pack_workers(extra, self._worker_states()), best))
 
     def close(self) -> None:  # noqa: D102
         self._pool.close()
@@ -178,6 +178,16 @@ class RayEngine:
             raise error.cause if isinstance(error.cause, Exception) else error from None
         except (ActorDiedError, RayActorError) as error:
             raise LearnerFailedError(f"the learner's process ended: {error}") from error
+
+    def _worker_states(self) -> list[WorkerState]:
+        """Of all actors, or of none: only a synchronous run stands still, so only there are they of the same moment."""
+        handles = self._pool.handles()
+        if not self._synchronous or None in handles:
+            return []
+        try:
+            return list(ray.get([handle.state.remote() for handle in handles]))
+        except RayActorError:
+            return []  # one died just now; after a resume all start fresh episodes
 
     def _restore_workers(self, checkpoint: Checkpoint) -> None:
         if not self._synchronous:
