@@ -22,7 +22,8 @@ from .run_folder import NotARunFolderError, RunFolder
 
 def _folders(pattern: str) -> list[RunFolder]:
     matches = glob.glob(str(Path(pattern).expanduser()))  # noqa: PTH207  # absolute patterns too
-    paths = sorted(path for path in matches if Path(path).is_dir())
+    runs = [path for path in matches if (Path(path) / "config.yaml").is_file()]
+    paths = sorted(runs or matches)  # a pattern also matches what lies beside the runs
     if not paths:
         raise NotARunFolderError(f"nothing matches run={pattern}")
     folders = []

@@ -98,7 +98,7 @@ def training_quantiles(evaluation: Evaluation, settings: HarlowSettings) -> Arra
 def _draw_accuracy(evaluations: Sequence[Evaluation], settings: HarlowSettings) -> Figure:
     from matplotlib import colormaps
 
-    figure, (axis,) = new_figure(width=4.8)
+    figure, (axis,) = new_figure(width=6.4)
     x = np.arange(1, settings.trials + 1)
     tables = [table for e in evaluations if (table := training_quantiles(e, settings)) is not None]
     shades = colormaps["Blues"](np.linspace(0.3, 0.8, QUANTILES))
@@ -112,11 +112,11 @@ def _draw_accuracy(evaluations: Sequence[Evaluation], settings: HarlowSettings) 
             color=shades[q],
             markersize=4,
             linewidth=1.3,
-            label=f"training, part {q + 1} of {QUANTILES}",
+            label=f"training, part {q + 1}/{QUANTILES}",
         )
     final = [summarise(e.trials, settings)["accuracy_by_trial"] for e in evaluations]
     mean, sd = mean_and_sd(final)
-    name = "held-out objects, frozen weights" if settings.split == "test" else "frozen weights"
+    name = "held-out objects" if settings.split == "test" else "after training"
     axis.errorbar(
         x,
         100 * mean,
