@@ -18,6 +18,7 @@ _ENVIRONMENT = {
     "RAY_worker_niceness": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # the pool reports failures itself
+    "RAY_task_events_report_interval_ms": "0",  # a record of every call that nobody reads costs memory and time
 }
 
 
