@@ -1,8 +1,9 @@
 """The two-step task (Daw et al. 2011; Wang et al. 2016, 2018)."""
 
 from ..registry import Task
-from .analysis import analyse, figures, references, summarise
+from .analysis import analyse, references, summarise
 from .baselines import BASELINES
+from .drawing import figures
 from .env import TwoStepEnv, TwoStepSettings
 
 TASK = Task(
