@@ -15,6 +15,15 @@ VERBS = {
     "bench": "measure learner, actors and the whole system on this machine",
 }
 
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",  # BLAS threads of several processes would fight for the same cores
+    "RAY_worker_niceness": "0",  # at Ray's default of 15 the workers starve beside a busy driver
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # the pool reports failures itself
+    "RAY_task_events_report_interval_ms": "0",  # a record of every call that nobody reads costs memory and time
+}
+"""Set before NumPy, torch, Ray or a launcher of Hydra starts anything; what the user has set stays."""
+
 HELP = """prefrontal: meta-reinforcement learning on the tasks of computational neuroscience
 
 usage: prefrontal <verb> [key=value ...]
@@ -39,8 +48,8 @@ def main() -> None:
     if verb not in VERBS:
         print(f"there is no verb '{verb}'\n\n{_help()}", file=sys.stderr)
         raise SystemExit(2)
-    # Each process computes on one core; BLAS threads of several processes would fight for the same cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     sys.argv = [f"{sys.argv[0]} {verb}", *(_override(verb, argument) for argument in arguments)]
     importlib.import_module(f".{verb}", __package__).main()
 

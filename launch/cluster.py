@@ -13,14 +13,6 @@ import ray
 
 from .config import ConfigError, TrainConfig
 
-# Workers of equal rank: at Ray's default niceness (15) the actors starve beside a busy driver.
-_ENVIRONMENT = {
-    "RAY_worker_niceness": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # the pool reports failures itself
-    "RAY_task_events_report_interval_ms": "0",  # a record of every call that nobody reads costs memory and time
-}
-
 
 def local_cpus() -> int:
     """CPUs that this process may use."""
@@ -37,7 +29,6 @@ def ray_session(config: TrainConfig) -> Iterator[str]:
     needed = config.actors.num * config.actors.cpus
     inside = ray.is_initialized()  # in a task of Hydra's Ray launcher, or in an earlier job of a sweep
     if not inside:
-        os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
         if config.cluster == "local":
             _require(needed, local_cpus(), "this machine has")
             _start(config)
