@@ -4,6 +4,8 @@
 episode: the columns of the task's `info_spec` (without `trial_done`), `episode` (0-based), `steps` (environment steps
 that the trial took), and, when a network played, `value` and `rpe` (its value before the trial's last action, and
 the reward-prediction error `r + discount * V' - V` there).
+An agent with an episodic memory adds, for the last step of a trial, `recalled` (whether the memory returned something),
+`hit` (whether that was the entry that the task calls right) and `gate` (the reinstatement gate, averaged over units).
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ class Evaluation:
     empty. What the task measures during training stands under the names of `summarise`, nested names and list
     positions joined with dots: `stay_probability.rewarded_common`, `accuracy_by_trial.0`."""
     label: str = ""
+    group: str = ""
+    """The agent, where several are compared: "lstm", "episodic", "incremental", ... """
 
 
 class TrialRecorder:

@@ -12,6 +12,8 @@ Conventions that every task keeps:
 - `info` holds the task's truth about the transition just made, for the analysis, never for the agent. It has
   exactly the keys and dtypes of `info_spec`, each an array `[B]` (or `[B, ...]`) that is new in every step.
   `trial_done` says where a trial was completed; the other keys describe that trial in those rows.
+- Episodes may form *lives*: what an agent's episodic memory holds lasts for a life. Unless a task says otherwise an
+  episode is a life. `cue` is what the task gives such a memory in each step.
 - Everything that changes during an episode is an `ndarray` attribute whose first axis is B, so that
   `state`/`restore` can carry any task over a resume, bit for bit.
 """
@@ -19,7 +21,7 @@ Conventions that every task keeps:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -29,6 +31,25 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
+
+
+class Cue(NamedTuple):
+    """What an agent's episodic memory is told in a step, beside the observation. B rows, keys of size K."""
+
+    new_life: Mask
+    """[B] a life starts in this step: the memory is emptied before anything else."""
+    query: Array
+    """[B, K] float32, what to look up before the network's step."""
+    retrieve: Mask
+    """[B] whether to look it up; where not, nothing is recalled."""
+    key: Array
+    """[B, K] float32, under what to store the state that the network has after its step."""
+    write: Mask
+    """[B] whether to store it."""
+    tag: Array
+    """[B] int32, what the entry to be written is about; for analyses only (see `target`)."""
+    target: Array
+    """[B] int32, tag of the entries that the query should find, -1 where there is none; for analyses only."""
 
 
 class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
@@ -48,6 +69,8 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.rng = np.random.default_rng()
+        self._fresh = np.ones(num_envs, dtype=bool)
+        """Rows where an episode has just begun."""
 
     def _set_spaces(self, observation: gymnasium.Space[Any], action: gymnasium.spaces.Discrete) -> None:
         self.single_observation_space = observation
@@ -69,6 +92,16 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """What the agent sees now, `[B, ...]`, a new array."""
         raise NotImplementedError
 
+    def _end_life(self) -> None:
+        """Make the next `_begin` start new lives (tasks whose lives are longer than an episode)."""
+
+    def _cue(self) -> Cue:
+        """See `cue`. As it is here: the observation is key and query, each state is stored, an episode is a life."""
+        everywhere = np.ones(self.num_envs, dtype=bool)
+        flat = self._observe().reshape(self.num_envs, -1).astype(np.float32)
+        nothing = np.full(self.num_envs, -1, dtype=np.int32)
+        return Cue(self._fresh, flat, everywhere, flat, everywhere, tag=nothing, target=nothing)
+
     def _render_rgb(self) -> NDArray[np.uint8]:
         """Episode 0 as a picture, `[height, width, 3]`."""
         raise NotImplementedError
@@ -88,7 +121,9 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """Start B new episodes; `seed` (one integer for the whole batch) makes everything after it repeatable."""
         if seed is not None:
             self.rng = np.random.default_rng(seed)  # type: ignore[arg-type]  # a list seeds NumPy as well
-        self._begin(np.ones(self.num_envs, dtype=bool))
+        self._end_life()
+        self._fresh = np.ones(self.num_envs, dtype=bool)
+        self._begin(self._fresh)
         return self._observe(), {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Mask, Mask, dict[str, Array]]:
@@ -96,7 +131,7 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         reward, terminated, truncated, info = self._advance(np.asarray(actions))
         obs = self._observe()
         ended = terminated | truncated
-        info["_final_obs"] = ended
+        info["_final_obs"] = self._fresh = ended
         if ended.any():
             info["final_obs"] = obs
             self._begin(ended)
@@ -110,6 +145,15 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         if self.render_mode == "rgb_array":
             return self._render_rgb()
         return None
+
+    def cue(self) -> Cue:
+        """What an episodic memory is told in the step that is about to be made; new arrays."""
+        return self._cue()
+
+    @property
+    def cue_size(self) -> int:
+        """K, the size of keys and queries."""
+        return int(np.prod(self.single_observation_space.shape or (1,)))
 
     # Exact resume ------------------------------------------------------------------------------------------
 
@@ -144,10 +188,11 @@ class SingleTask(gymnasium.Env[Array, int]):
         seed: int | None = None,
         options: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> tuple[Array, dict[str, Any]]:
-        """Start an episode."""
+        """Start an episode: the next one of the current life, or with a `seed` the first of a new one."""
         super().reset(seed=seed)
         if seed is not None:
             self._batch.rng = self.np_random
+            self._batch._end_life()
         self._batch._begin(np.ones(1, dtype=bool))
         return self._batch._observe()[0], {}
 
