@@ -19,7 +19,8 @@ from ..envs import registry
 from ..envs.vector import VectorTask
 from ..models.agent import Agent, AgentSpec, ModelConfig
 from ..models.flat import Vector, load_vector
-from ..replay.trajectory import NO_ACTION, LastSteps, Trajectory
+from ..replay.trajectory import NO_ACTION, LastSteps, Trajectory, join_last
+from .remembering import INFO, Remembering
 
 Array = NDArray[Any]
 
@@ -78,18 +79,20 @@ class Unroll:
 
     trajectory: Trajectory
     info: Mapping[str, Array]
-    """The task's truth, [T, B] a key (see `VectorTask.info_spec`), and `first` [T+1, B]: for analyses, not learning."""
+    """The task's truth, [T, B] a key (see `VectorTask.info_spec`), `first` [T+1, B] and, with an episodic memory, what
+    `remembering.INFO` names, [T, B]: for analyses, not learning."""
     report: UnrollReport
 
 
 def agent_spec(env: VectorTask, model: ModelConfig) -> AgentSpec:
     """The agent that fits a task's spaces."""
     num_actions = int(env.single_action_space.n)  # type: ignore[attr-defined]  # tasks have discrete actions
-    return AgentSpec(obs_shape=tuple(env.single_observation_space.shape or ()), num_actions=num_actions, model=model)
+    obs_shape = tuple(env.single_observation_space.shape or ())
+    return AgentSpec(obs_shape=obs_shape, num_actions=num_actions, model=model, cue_size=env.cue_size)
 
 
 class RolloutWorker:
-    """Plays unrolls of T steps x B episodes, carrying episodes and recurrent state from one unroll to the next."""
+    """Plays unrolls of T steps x B episodes; episodes, recurrent states and memories go on from unroll to unroll."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self.spec = spec
@@ -108,6 +111,7 @@ class RolloutWorker:
         self._length = np.zeros(batch, dtype=np.int64)
         with torch.inference_mode():
             self._state = self.agent.initial_state(batch)
+        self.memory = Remembering(self.agent, batch) if self.agent.has_memory else None
 
     def load(self, version: int, vector: Vector) -> None:
         """Act with these parameters from now on."""
@@ -124,7 +128,7 @@ class RolloutWorker:
         """
         started = time.perf_counter()
         length, batch = self.spec.unroll_length, self.spec.num_envs
-        agent, env = self.agent, self.env
+        agent, env, memory = self.agent, self.env, self.memory
         obs = np.empty((length + 1, *self._obs.shape), dtype=self._obs.dtype)
         first = np.empty((length + 1, batch), dtype=bool)
         prev_action = np.empty((length + 1, batch), dtype=np.int64)
@@ -132,6 +136,9 @@ class RolloutWorker:
         reward = np.empty((length, batch), dtype=np.float32)
         discount = np.empty((length, batch), dtype=np.float32)
         info = {key: np.empty((length, batch), dtype=dtype) for key, dtype in env.info_spec.items()}
+        if memory is not None:
+            info |= {key: np.empty((length, batch), dtype=bool) for key in INFO}
+        recalls: list[tuple[torch.Tensor, ...]] = []
         logits = torch.empty(length, batch, agent.spec.num_actions)
         # Gumbel noise: the largest of logits + noise is a sample of the policy (one call for the whole unroll).
         noise = torch.empty_like(logits).exponential_(generator=self._generator).log_().neg_()
@@ -139,7 +146,7 @@ class RolloutWorker:
             noise.zero_()
         actions = torch.empty(length, batch, dtype=torch.long)
         initial_state = tuple(component.numpy().copy() for component in self._state)
-        cut: list[tuple[int, Array, Array, tuple[Array, ...]]] = []
+        cut: list[LastSteps] = []
         returns: list[Array] = []
         lengths: list[Array] = []
         env_s = 0.0
@@ -151,6 +158,12 @@ class RolloutWorker:
                 self._prev_action,
                 self._prev_reward,
             )
+            recall: tuple[torch.Tensor, ...] = ()
+            notes: Mapping[str, Array] = {}
+            if memory is not None:
+                cue = env.cue()
+                recall, notes = memory.recall(cue)
+                recalls.append(recall)
             starts = torch.from_numpy(first[t]) if first[t].any() else None
             output, state = agent.act(
                 torch.from_numpy(obs[t]),
@@ -158,7 +171,10 @@ class RolloutWorker:
                 torch.from_numpy(prev_reward[t]),
                 starts,
                 state,
+                recall,
             )
+            if memory is not None:
+                memory.store(cue, state)
             torch.addmm(agent.policy.bias, output, agent.policy.weight.t(), out=logits[t])
             action = torch.argmax(torch.add(logits[t], noise[t]), -1, out=actions[t]).numpy()
             before_env = time.perf_counter()
@@ -167,14 +183,25 @@ class RolloutWorker:
             self._obs = self._checked_shape(next_obs)
             np.subtract(1.0, terminated, out=discount[t])
             for key, column in info.items():
-                column[t] = step_info[key]
+                column[t] = notes[key] if key in notes else step_info[key]
             self._return += reward[t]
             self._length += 1
             self._first = ended = step_info["_final_obs"]
             if ended.any():
                 rows = np.flatnonzero(truncated & ~terminated)
                 if rows.size:
-                    cut.append((t, rows, step_info["final_obs"][rows], tuple(c.numpy()[rows] for c in state)))
+                    last_recall: tuple[torch.Tensor, ...] = ()
+                    if memory is not None and env.final_cue is not None:
+                        last_recall, *_ = memory.look_up(env.final_cue)
+                    cut.append(
+                        LastSteps(
+                            time=np.full(len(rows), t),
+                            row=rows,
+                            obs=step_info["final_obs"][rows],
+                            state=tuple(c.numpy()[rows] for c in state),
+                            recall=tuple(c.numpy()[rows] for c in last_recall),
+                        )
+                    )
                 returns.append(self._return[ended])
                 lengths.append(self._length[ended])
                 self._return = np.where(ended, 0.0, self._return)
@@ -186,7 +213,9 @@ class RolloutWorker:
         obs[length], first[length] = self._obs, self._first
         prev_action[length], prev_reward[length] = self._prev_action, self._prev_reward
         self._state = state
-        last = _last_steps(cut)
+        if memory is not None:
+            recalls.append(memory.recall(env.cue())[0])
+        last = join_last([(part, 0) for part in cut])
         self._check_finite(observation=obs, reward=reward)
         if last is not None:
             self._check_finite(last_observation=last.obs)
@@ -201,6 +230,7 @@ class RolloutWorker:
             discount=discount,
             behaviour_logp=log_policy.gather(-1, actions.unsqueeze(-1)).squeeze(-1).numpy(),
             initial_state=initial_state,
+            recall=tuple(torch.stack(component).numpy() for component in zip(*recalls, strict=True)),
             last=last,
             params_version=self.params_version,
             actor_id=self.spec.actor_id,
@@ -224,6 +254,8 @@ class RolloutWorker:
         arrays = {f"env.{name}": value for name, value in env_arrays.items()}
         arrays |= {f"core.{i}": component.numpy().copy() for i, component in enumerate(self._state)}
         arrays |= {f"worker.{name}": np.array(getattr(self, f"_{name}")) for name in self._CARRIED}
+        if self.memory is not None:
+            arrays |= {f"memory.{name}": value for name, value in self.memory.state().items()}
         arrays["worker.noise"] = self._generator.get_state().numpy().copy()
         return arrays, {"env_rng": env_rng}
 
@@ -234,6 +266,8 @@ class RolloutWorker:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
         self.env.restore(part("env."), scalars["env_rng"])
+        if self.memory is not None:
+            self.memory.restore(part("memory."))
         with torch.inference_mode():
             self._state = tuple(torch.from_numpy(arrays[f"core.{i}"].copy()) for i in range(len(self._state)))
         for name in self._CARRIED:
@@ -259,14 +293,3 @@ class RolloutWorker:
                     f"task '{self.spec.task}' returned a {name.replace('_', ' ')} that is not finite: "
                     f"{values[where]} at index {where} of this unroll (step, environment, ...)"
                 )
-
-
-def _last_steps(cut: list[tuple[int, Array, Array, tuple[Array, ...]]]) -> LastSteps | None:
-    if not cut:
-        return None
-    return LastSteps(
-        time=np.concatenate([np.full(len(rows), t) for t, rows, _, _ in cut]),
-        row=np.concatenate([rows for _, rows, _, _ in cut]),
-        obs=np.concatenate([obs for _, _, obs, _ in cut]),
-        state=tuple(np.concatenate(parts) for parts in zip(*(state for _, _, _, state in cut), strict=True)),
-    )

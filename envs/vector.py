@@ -71,6 +71,8 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.rng = np.random.default_rng()
         self._fresh = np.ones(num_envs, dtype=bool)
         """Rows where an episode has just begun."""
+        self.final_cue: Cue | None = None
+        """What belongs to the last observations of the episodes that were truncated last."""
 
     def _set_spaces(self, observation: gymnasium.Space[Any], action: gymnasium.spaces.Discrete) -> None:
         self.single_observation_space = observation
@@ -134,6 +136,8 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         info["_final_obs"] = self._fresh = ended
         if ended.any():
             info["final_obs"] = obs
+            if truncated.any():
+                self.final_cue = self._cue()
             self._begin(ended)
             obs = self._observe()
         return obs, reward, terminated, truncated, info

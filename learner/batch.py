@@ -21,6 +21,7 @@ class Last:
     row: Tensor
     obs: Tensor
     state: State
+    recall: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Batch:
     discount: Tensor
     behaviour_logp: Tensor
     initial_state: State
+    recall: tuple[Tensor, ...]
     last: Last | None
     fresh_env_steps: int
     """Environment steps that were not replayed."""
@@ -84,6 +86,7 @@ def make_batch(fresh: Sequence[Trajectory], replayed: Sequence[Trajectory], devi
         discount=tensor(joined.discount),
         behaviour_logp=tensor(joined.behaviour_logp),
         initial_state=tuple(tensor(component) for component in joined.initial_state),
+        recall=tuple(tensor(component) for component in joined.recall),
         last=None
         if last is None
         else Last(
@@ -91,6 +94,7 @@ def make_batch(fresh: Sequence[Trajectory], replayed: Sequence[Trajectory], devi
             row=tensor(last.row.astype(np.int64)),
             obs=tensor(last.obs),
             state=tuple(tensor(component) for component in last.state),
+            recall=tuple(tensor(component) for component in last.recall),
         ),
         fresh_env_steps=sum(trajectory.env_steps for trajectory in fresh),
         params_versions=tuple(trajectory.params_version for trajectory in fresh),

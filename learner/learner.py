@@ -122,7 +122,7 @@ class Learner:
         learning_rate, entropy_weight = self._learning_rate(env_steps), self._entropy_weight(env_steps)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16):
             logits, value = self.agent.unroll(
-                batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state
+                batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state, batch.recall
             )
         logits, value = logits[:-1].float(), value.float()
         with torch.no_grad():
@@ -175,9 +175,8 @@ class Learner:
         next_value = value[1:]
         if batch.last is not None:
             last = batch.last
-            output, _ = self.agent.act(
-                last.obs, batch.action[last.time, last.row], batch.reward[last.time, last.row], None, last.state
-            )
+            action, reward = batch.action[last.time, last.row], batch.reward[last.time, last.row]
+            output, _ = self.agent.act(last.obs, action, reward, None, last.state, last.recall)
             next_value = next_value.clone()
             next_value[last.time, last.row] = self.agent.value(output).squeeze(-1).float()
         discount = batch.discount * config.discount

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..models.agent import AgentSpec, ModelConfig, describe_difference
+from ..models.dnd import MemoryConfig
 from ..replay.trajectory import Array
 from .batch import Batch
 from .checkpoint import Checkpoint
@@ -39,7 +40,8 @@ def agent_of(checkpoint: Checkpoint) -> AgentSpec:
     """The agent that a checkpoint holds."""
     saved = checkpoint.scalars["agent"]
     model: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved["model"].items()}
-    return AgentSpec(tuple(saved["obs_shape"]), saved["num_actions"], ModelConfig(**model))
+    model["memory"] = MemoryConfig(**model["memory"])
+    return AgentSpec(tuple(saved["obs_shape"]), saved["num_actions"], ModelConfig(**model), saved["cue_size"])
 
 
 def agent_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:

@@ -6,14 +6,16 @@ previous action and reward at the start of an episode happens here and nowhere e
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from .core import Core, Inputs, InputSizes, State
+from .dnd import Dictionary, MemoryConfig, Recall, inverse_kernel_mean
 from .encoders import ENCODERS
+from .ep_lstm import EpLSTM
 from .recurrent import Recurrent
 from .stacked import StackedLSTM
 
@@ -31,6 +33,8 @@ class ModelConfig:
     see_reward: bool = True
     reward_levels: tuple[float, ...] = ()
     """Give the reward one-hot over these values instead of as a number (Wang et al. 2016, experiment 3)."""
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    """Of a core with an episodic memory."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class AgentSpec:
     obs_shape: tuple[int, ...]
     num_actions: int
     model: ModelConfig
+    cue_size: int = 0
+    """Width of the keys and queries that the task gives to an episodic memory."""
 
 
 def _sizes(model: ModelConfig, count: int) -> tuple[int, ...]:
@@ -64,10 +70,15 @@ def _stacked_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
     return StackedLSTM(sizes, (first, second), model.learned_initial_state)
 
 
+def _ep_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
+    return EpLSTM(sizes, _sizes(model, 1)[0], model.learned_initial_state, model.memory.squash)
+
+
 CORES: dict[str, Callable[[InputSizes, ModelConfig], Core]] = {
     "lstm": _lstm,
     "gru": _gru,
     "stacked_lstm": _stacked_lstm,
+    "ep_lstm": _ep_lstm,
 }
 """A new core is one file that implements `Core`, one line here and one file under `conf/model/`."""
 
@@ -91,6 +102,9 @@ class Agent(nn.Module):
         reward_width = (len(model.reward_levels) or 1) if model.see_reward else 0
         sizes = InputSizes(self.encoder.output_size, spec.num_actions if model.see_action else 0, reward_width)
         self.core = CORES[model.core](sizes, model)
+        self.has_memory = self.core.recall_size > 0 and model.memory.reinstate
+        encodes = self.has_memory and model.memory.key_size > 0
+        self.key_encoder = nn.Linear(spec.cue_size, model.memory.key_size, bias=False) if encodes else nn.Identity()
         self.policy = nn.Linear(self.core.output_size, spec.num_actions)
         self.value = nn.Linear(self.core.output_size, 1)
         # A policy that starts uniform and a value of usual scale (the published codes' initialisation).
@@ -109,8 +123,19 @@ class Agent(nn.Module):
         """Recurrent state at the start of an episode, each component [B, H]."""
         return self.core.initial_state(batch_size)
 
+    def empty_memory(self, lives: int) -> Dictionary:
+        """The episodic memory of so many lives (only of an agent that `has_memory`)."""
+        memory = self.spec.model.memory
+        return Dictionary(lives, memory, memory.key_size or self.spec.cue_size, self.core.recall_size)
+
     def act(
-        self, obs: Tensor, prev_action: Tensor, prev_reward: Tensor, first: Tensor | None, state: State
+        self,
+        obs: Tensor,
+        prev_action: Tensor,
+        prev_reward: Tensor,
+        first: Tensor | None,
+        state: State,
+        recall: Sequence[Tensor] = (),
     ) -> tuple[Tensor, State]:
         """One step of B episodes; returns the core's output [B, H] (for `policy` and `value`) and the next state.
 
@@ -120,30 +145,47 @@ class Agent(nn.Module):
             prev_reward: [B], 0 where an episode starts.
             first: [B] bool, or None when no episode starts in this step (saves the reset).
             state: recurrent state before the step.
+            recall: what the episodic memory returned, a `models.dnd.Recall` or its values alone; empty without one.
         """
         if first is not None:
             state = self.core.reset(state, first)
-        return self.core.step(self._inputs(self.encoder(obs), prev_action, prev_reward), state)
+        return self.core.step(self._inputs(self.encoder(obs), prev_action, prev_reward, recall), state)
 
     def unroll(
-        self, obs: Tensor, prev_action: Tensor, prev_reward: Tensor, first: Tensor, state: State
+        self,
+        obs: Tensor,
+        prev_action: Tensor,
+        prev_reward: Tensor,
+        first: Tensor,
+        state: State,
+        recall: Sequence[Tensor] = (),
     ) -> tuple[Tensor, Tensor]:
         """T steps of B episodes: policy logits [T, B, A] and values [T, B].
 
         Args: as in `act`, with a leading axis T; `first` [T, B] may be True anywhere.
         """
         features = self.encoder(obs.flatten(0, 1)).unflatten(0, first.shape)
-        output = self.core.unroll(self._inputs(features, prev_action, prev_reward), first, state)
+        output = self.core.unroll(self._inputs(features, prev_action, prev_reward, recall), first, state)
         return self.policy(output), self.value(output).squeeze(-1)
 
-    def _inputs(self, features: Tensor, prev_action: Tensor, prev_reward: Tensor) -> Inputs:
+    def _inputs(self, features: Tensor, prev_action: Tensor, prev_reward: Tensor, recall: Sequence[Tensor]) -> Inputs:
         action = self.one_hot.index_select(0, (prev_action + 1).flatten()).unflatten(0, prev_action.shape)
         reward = prev_reward.unsqueeze(-1)
         if not self.spec.model.see_reward:
             reward = reward[..., :0]
         elif self.spec.model.reward_levels:
             reward = ((reward - self.reward_levels).abs() < 1e-4).float()
-        return Inputs(features, action, reward)
+        return Inputs(features, action, reward, self._recalled(recall, reward))
+
+    def _recalled(self, recall: Sequence[Tensor], like: Tensor) -> Tensor:
+        if not self.has_memory:
+            return like[..., :0]
+        if len(recall) == 1:
+            return recall[0]
+        neighbours = Recall(*recall)
+        query = self.key_encoder(neighbours.query)
+        kernel = self.spec.model.memory.kernel
+        return inverse_kernel_mean(kernel, neighbours.values, neighbours.found, neighbours.keys, query)
 
     def parameter_count(self) -> int:
         """Trained parameters."""
@@ -154,7 +196,7 @@ def describe_difference(old: AgentSpec, new: AgentSpec) -> list[str]:
     """What differs between two agents, one readable line an item; empty if they are the same."""
     lines = [
         f"{name}: {getattr(old, name)} -> {getattr(new, name)}"
-        for name in ("obs_shape", "num_actions")
+        for name in ("obs_shape", "num_actions", "cue_size")
         if getattr(old, name) != getattr(new, name)
     ]
     lines += [

@@ -28,14 +28,16 @@ class Inputs(NamedTuple):
     """[..., A] one-hot, zero at the first step of an episode; A = 0 if the agent is blind to it."""
     prev_reward: Tensor
     """[..., 1], zero at the first step of an episode; width 0 if the agent is blind to it."""
+    recall: Tensor
+    """[..., H] what an episodic memory returned; width 0 if the agent has none."""
 
     def joined(self) -> Tensor:
-        """[..., F + A + 1] all of it side by side."""
-        return torch.cat(tuple(self), dim=-1)
+        """[..., F + A + 1] what comes from outside (without the memory) side by side."""
+        return torch.cat((self.features, self.prev_action, self.prev_reward), dim=-1)
 
 
 class InputSizes(NamedTuple):
-    """Widths of `Inputs`."""
+    """Widths of what `Inputs.joined` joins."""
 
     features: int
     prev_action: int
@@ -46,6 +48,8 @@ class Core(nn.Module, ABC):
     """What an agent needs of a recurrent core. `output_size` is the width that the heads read."""
 
     output_size: int
+    recall_size: int = 0
+    """H of an episodic memory's values; 0 for a core that has no use for one."""
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
@@ -58,6 +62,10 @@ class Core(nn.Module, ABC):
     @abstractmethod
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:
         """T steps from `state`, reset where `first` [T, B] is True: outputs [T, B, H]."""
+
+    def remembered(self, state: State) -> Tensor:
+        """What an episodic memory stores of `state`, [B, recall_size] (only of a core that has use for one)."""
+        raise NotImplementedError(f"{type(self).__name__} has no use for an episodic memory")
 
     def reset(self, state: State, first: Tensor) -> State:
         """`state` with the rows of `first` [B] replaced by the initial state."""

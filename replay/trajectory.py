@@ -36,6 +36,8 @@ class LastSteps:
     """[K, ...] the last observation."""
     state: tuple[Array, ...]
     """Recurrent state after step t, one [K, H] a component."""
+    recall: tuple[Array, ...] = ()
+    """What the episodic memory returned there, as in `Trajectory.recall` with a leading axis K."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Trajectory:
     """[T, B] float32; log-probability of `action` under the behaviour policy."""
     initial_state: tuple[Array, ...]
     """Recurrent state at t = 0 (before a reset that `first[0]` asks for), one [B, H] a component."""
+    recall: tuple[Array, ...]
+    """What the agent's episodic memory returned in each step, [T+1, B, ...] a component (`models.dnd.Recall`): the
+    values alone, [T+1, B, H], with one neighbour; empty for an agent without a memory."""
     last: LastSteps | None
     """Truncated episodes, or None when there was none."""
     params_version: int
@@ -83,19 +88,20 @@ class Trajectory:
         return int(self.action.size)
 
 
-def _join_last(trajectories: Sequence[Trajectory]) -> LastSteps | None:
-    offset, parts = 0, []
-    for trajectory in trajectories:
-        if trajectory.last is not None:
-            parts.append((trajectory.last, offset))
-        offset += trajectory.batch_size
+def join_last(parts: Sequence[tuple[LastSteps, int]]) -> LastSteps | None:
+    """Several records as one, each with the offset of its rows b in the joined batch; None if there are none."""
     if not parts:
         return None
+
+    def components(name: str) -> tuple[Array, ...]:
+        return tuple(np.concatenate(c) for c in zip(*(getattr(last, name) for last, _ in parts), strict=True))
+
     return LastSteps(
         time=np.concatenate([last.time for last, _ in parts]),
         row=np.concatenate([last.row + offset for last, offset in parts]),
         obs=np.concatenate([last.obs for last, _ in parts]),
-        state=tuple(np.concatenate(component) for component in zip(*(last.state for last, _ in parts), strict=True)),
+        state=components("state"),
+        recall=components("recall"),
     )
 
 
@@ -114,6 +120,13 @@ def join(trajectories: Sequence[Trajectory]) -> Trajectory:
     def side_by_side(name: str) -> Array:
         return np.concatenate([getattr(trajectory, name) for trajectory in trajectories], axis=1)
 
+    def components(name: str, axis: int) -> tuple[Array, ...]:
+        parts = zip(*(getattr(trajectory, name) for trajectory in trajectories), strict=True)
+        return tuple(np.concatenate(part, axis=axis) for part in parts)
+
+    offsets = np.cumsum([0, *(trajectory.batch_size for trajectory in trajectories)])
+    last = [(t.last, int(offset)) for t, offset in zip(trajectories, offsets, strict=False) if t.last is not None]
+
     return Trajectory(
         obs=side_by_side("obs"),
         first=side_by_side("first"),
@@ -123,10 +136,9 @@ def join(trajectories: Sequence[Trajectory]) -> Trajectory:
         reward=side_by_side("reward"),
         discount=side_by_side("discount"),
         behaviour_logp=side_by_side("behaviour_logp"),
-        initial_state=tuple(
-            np.concatenate(component) for component in zip(*(t.initial_state for t in trajectories), strict=True)
-        ),
-        last=_join_last(trajectories),
+        initial_state=components("initial_state", 0),
+        recall=components("recall", 1),
+        last=join_last(last),
         params_version=min(trajectory.params_version for trajectory in trajectories),
         actor_id=-1,
     )

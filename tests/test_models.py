@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, describe_difference
+from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.flat import load_vector, to_vector
 from prefrontal.models.segments import segments_of
 
@@ -17,6 +18,9 @@ MODELS = {
     "mlp": ModelConfig(encoder="mlp", encoder_sizes=(16, 8)),
     "blind": ModelConfig(see_reward=False, see_action=False),
     "one_hot_reward": ModelConfig(reward_levels=(0.0, 0.5, 1.0)),
+    "ep_lstm": ModelConfig(core="ep_lstm", learned_initial_state=True),
+    "ep_lstm_raw": ModelConfig(core="ep_lstm", memory=MemoryConfig(squash=False)),
+    "incremental": ModelConfig(core="ep_lstm", learned_initial_state=True, memory=MemoryConfig(reinstate=False)),
 }
 models = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 
@@ -31,29 +35,32 @@ def agent_and_inputs(model, T=40, B=9, resets=0.1, seed=0):
     prev_action = torch.where(first, -1, torch.randint(0, 2, (T, B)))
     prev_reward = torch.where(first, 0.0, torch.randint(0, 3, (T, B)) / 2)
     state = tuple(torch.randn_like(component) for component in agent.initial_state(B))
-    return agent, torch.randn(T, B, 3), prev_action, prev_reward, first, state
+    recall = (torch.randn(T, B, agent.core.recall_size),) if agent.has_memory else ()
+    return agent, torch.randn(T, B, 3), prev_action, prev_reward, first, state, recall
 
 
 @models
 @pytest.mark.parametrize("resets", [0.0, 0.03, 0.3, 1.0])
 def test_unroll_equals_steps(model, resets):
-    agent, obs, prev_action, prev_reward, first, state = agent_and_inputs(model, resets=resets)
-    logits, value = agent.unroll(obs, prev_action, prev_reward, first, state)
+    agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(model, resets=resets)
+    logits, value = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
     for t in range(len(obs)):
-        output, state = agent.act(obs[t], prev_action[t], prev_reward[t], first[t], state)
+        now = tuple(component[t] for component in recall)
+        output, state = agent.act(obs[t], prev_action[t], prev_reward[t], first[t], state, now)
         torch.testing.assert_close(agent.policy(output), logits[t], atol=2e-6, rtol=1e-5)
         torch.testing.assert_close(agent.value(output).squeeze(-1), value[t], atol=2e-6, rtol=1e-5)
 
 
 @models
 def test_gradients_of_the_unroll_are_those_of_the_steps(model):
-    agent, obs, prev_action, prev_reward, first, state = agent_and_inputs(model, T=12, B=4, resets=0.25)
-    agent.unroll(obs, prev_action, prev_reward, first, state)[0].square().sum().backward()
+    agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(model, T=12, B=4, resets=0.25)
+    agent.unroll(obs, prev_action, prev_reward, first, state, recall)[0].square().sum().backward()
     fused = {name: p.grad.clone() for name, p in agent.named_parameters() if p.grad is not None}
     agent.zero_grad()
     total = 0.0
     for t in range(len(obs)):
-        output, state = agent.act(obs[t], prev_action[t], prev_reward[t], first[t], state)
+        now = tuple(component[t] for component in recall)
+        output, state = agent.act(obs[t], prev_action[t], prev_reward[t], first[t], state, now)
         total = total + agent.policy(output).square().sum()
     total.backward()
     for name, parameter in agent.named_parameters():
@@ -65,18 +72,18 @@ def test_gradients_of_the_unroll_are_those_of_the_steps(model):
 
 
 def test_a_reset_forgets_everything_before_it():
-    agent, obs, prev_action, prev_reward, first, state = agent_and_inputs(ModelConfig(), resets=0.0)
+    agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(ModelConfig(), resets=0.0)
     first[20] = True
-    before, _ = agent.unroll(obs, prev_action, prev_reward, first, state)
+    before, _ = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
     obs[:20] += 1.0
-    after, _ = agent.unroll(obs, prev_action, prev_reward, first, state)
+    after, _ = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
     assert not torch.allclose(before[:20], after[:20])
     assert torch.equal(before[20:], after[20:])
 
 
 def test_blind_agents_do_not_see_what_they_are_blind_to():
-    agent, obs, prev_action, prev_reward, first, state = agent_and_inputs(MODELS["blind"])
-    one, _ = agent.unroll(obs, prev_action, prev_reward, first, state)
+    agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(MODELS["blind"])
+    one, _ = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
     other, _ = agent.unroll(obs, 1 - prev_action.clamp(min=0), prev_reward + 1, first, state)
     assert torch.equal(one, other)
 
@@ -109,7 +116,7 @@ def test_flat_vector_round_trip_and_its_errors():
 
 def test_unknown_parts_list_the_choices():
     for model, message in (
-        (ModelConfig(core="transformer"), "the cores are: lstm, gru, stacked_lstm"),
+        (ModelConfig(core="transformer"), "the cores are: lstm, gru, stacked_lstm, ep_lstm"),
         (ModelConfig(encoder="resnet"), "the encoders are: none, mlp"),
         (ModelConfig(hidden_sizes=(8, 8)), "hidden_sizes with 1 positive entry"),
         (ModelConfig(encoder="mlp"), "encoder_sizes"),

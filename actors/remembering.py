@@ -1,0 +1,64 @@
+"""The episodic memory of the agents of one worker at work: what is recalled before a step, what is stored after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..envs.vector import Cue
+from ..models.agent import Agent
+from ..models.core import State
+from ..models.dnd import Recall
+
+Array = NDArray[Any]
+
+INFO = ("recalled", "sought", "hit")
+"""What is noted of each step, [B] bool: something was recalled; an entry that the task calls right should exist; the
+first neighbour was such an entry."""
+
+
+class Remembering:
+    """One memory a life, B lives. A worker that is replaced starts with empty memories and new lives."""
+
+    def __init__(self, agent: Agent, lives: int) -> None:
+        self._agent = agent
+        self.dictionary = agent.empty_memory(lives)
+        self._single = self.dictionary.config.neighbours == 1
+
+    def recall(self, cue: Cue) -> tuple[tuple[Tensor, ...], dict[str, Array]]:
+        """What the agent is given in this step (see `models.dnd.Recall`), and the notes of `INFO`."""
+        if cue.new_life.any():
+            self.dictionary.clear(torch.from_numpy(cue.new_life))
+        given, tags, found = self.look_up(cue)
+        sought = cue.target >= 0
+        hit = sought & (tags[:, 0].numpy() == cue.target)
+        return given, {"recalled": found[:, 0].numpy(), "sought": sought, "hit": hit}
+
+    def look_up(self, cue: Cue) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """The neighbours of the queries as the agent is given them, their tags [B, k] and which were found [B, k]."""
+        query = torch.from_numpy(cue.query)
+        near = self.dictionary.read(self._agent.key_encoder(query), torch.from_numpy(cue.retrieve))
+        given = (near.values[:, 0],) if self._single else tuple(Recall(near.values, near.found, near.keys, query))
+        return given, near.tags, near.found
+
+    def store(self, cue: Cue, state: State) -> None:
+        """Keep the state after this step, where the task says so."""
+        if cue.write.any():
+            self.dictionary.write(
+                self._agent.key_encoder(torch.from_numpy(cue.key)),
+                self._agent.core.remembered(state),
+                torch.from_numpy(cue.tag),
+                torch.from_numpy(cue.write),
+            )
+
+    def state(self) -> dict[str, Array]:
+        """All that is remembered."""
+        return self.dictionary.state()
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from a `state`."""
+        self.dictionary.restore(arrays)
