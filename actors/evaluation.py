@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..envs.trials import TrialRecorder
+from .remembering import INFO
 from .rollout import RolloutWorker
 
 
@@ -18,7 +19,9 @@ def evaluate(
     """Record `episodes` episodes of a new worker that holds the weights to test.
 
     Each trial gets two columns from the network: `value`, V before the trial's last action, and `rpe`, the
-    reward-prediction error r + discount * V' - V of that action (V' = 0 where the episode ended).
+    reward-prediction error r + discount * V' - V of that action (V' = 0 where the episode ended). An agent with an
+    episodic memory adds `recalled`, `sought`, `hit` (see `actors.remembering`), `gate`, the reinstatement gate's mean
+    over units, and `gate_by_unit`, the gate of each unit (a column of rows [H]).
 
     Args:
         worker: plays; its unroll length does not matter.
@@ -30,19 +33,24 @@ def evaluate(
     while not recorder.done:
         unroll = worker.unroll()
         played = unroll.trajectory
-        _, values = worker.agent.unroll(
+        replayed = (
             torch.from_numpy(played.obs),
             torch.from_numpy(played.prev_action),
             torch.from_numpy(played.prev_reward),
             torch.from_numpy(played.first),
             tuple(torch.from_numpy(component) for component in played.initial_state),
+            tuple(torch.from_numpy(component) for component in played.recall),
         )
-        value = values.numpy()
+        value = worker.agent.unroll(*replayed)[1].numpy()
         ended = played.first[1:]
         rpe = played.reward + discount * np.where(ended, np.float32(0), value[1:]) - value[:-1]
+        columns = {"value": value, "rpe": rpe}
+        if worker.memory is not None:
+            gate = worker.agent.reinstatement_gate(*replayed).numpy()
+            columns |= {"gate": gate.mean(-1), "gate_by_unit": gate, **{key: unroll.info[key] for key in INFO}}
         for t in range(played.unroll_length):
             info = {key: column[t] for key, column in unroll.info.items()}
-            recorder.add(info, played.reward[t], ended[t], value=value[t], rpe=rpe[t])
+            recorder.add(info, played.reward[t], ended[t], **{key: column[t] for key, column in columns.items()})
         if progress is not None:
             progress(recorder.completed)
     return recorder

@@ -28,10 +28,14 @@ class Remembering:
         self._agent = agent
         self.dictionary = agent.empty_memory(lives)
         self._single = self.dictionary.config.neighbours == 1
+        self.last_life: dict[str, Array] = {}
+        """What the first row's memory held at the end of its last life (see `Dictionary.contents`)."""
 
     def recall(self, cue: Cue) -> tuple[tuple[Tensor, ...], dict[str, Array]]:
         """What the agent is given in this step (see `models.dnd.Recall`), and the notes of `INFO`."""
         if cue.new_life.any():
+            if cue.new_life[0] and self.dictionary.writes[0]:
+                self.last_life = self.dictionary.contents(0)
             self.dictionary.clear(torch.from_numpy(cue.new_life))
         given, tags, found = self.look_up(cue)
         sought = cue.target >= 0
@@ -45,13 +49,14 @@ class Remembering:
         given = (near.values[:, 0],) if self._single else tuple(Recall(near.values, near.found, near.keys, query))
         return given, near.tags, near.found
 
-    def store(self, cue: Cue, state: State) -> None:
-        """Keep the state after this step, where the task says so."""
+    def store(self, cue: Cue, state: State, action: Tensor) -> None:
+        """Keep the state that this step's action [B] was chosen from, where the task says so."""
         if cue.write.any():
             self.dictionary.write(
                 self._agent.key_encoder(torch.from_numpy(cue.key)),
                 self._agent.core.remembered(state),
                 torch.from_numpy(cue.tag),
+                action,
                 torch.from_numpy(cue.write),
             )
 

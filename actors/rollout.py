@@ -173,10 +173,10 @@ class RolloutWorker:
                 state,
                 recall,
             )
-            if memory is not None:
-                memory.store(cue, state)
             torch.addmm(agent.policy.bias, output, agent.policy.weight.t(), out=logits[t])
             action = torch.argmax(torch.add(logits[t], noise[t]), -1, out=actions[t]).numpy()
+            if memory is not None:
+                memory.store(cue, state, actions[t])
             before_env = time.perf_counter()
             next_obs, reward[t], terminated, truncated, step_info = env.step(action)
             env_s += time.perf_counter() - before_env

@@ -11,7 +11,7 @@ An agent with an episodic memory adds, for the last step of a trial, `recalled` 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -59,6 +59,9 @@ class Evaluation:
     label: str = ""
     group: str = ""
     """The agent, where several are compared: "lstm", "episodic", "incremental", ... """
+    memory: Mapping[str, Array] = field(default_factory=dict)
+    """What an episodic memory held at the end of a life: `keys` [N, K], `values` [N, H], `tags` [N] (what each entry
+    is about) and `choices` [N] (the action taken from the stored state); empty for an agent without one."""
 
 
 class TrialRecorder:

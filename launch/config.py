@@ -60,6 +60,7 @@ class EvaluateConfig:
     episodes: int = 1000
     envs: int = 64
     greedy: bool = False
+    closed_units: tuple[int, ...] = ()
     task: dict[str, Any] = field(default_factory=dict)
 
 

@@ -21,6 +21,10 @@ def _config(folder: RunFolder, composed: DictConfig) -> TrainConfig:
     changes: dict[str, Any] = {
         name: composed[name] for name in ("episodes", "envs", "greedy") if composed[name] is not None
     }
+    if (units := _closed_units(folder, composed)) is not None:
+        if not composed.name:
+            raise ConfigError("the results of a lesioned agent need a place of their own: give it with name=<name>")
+        changes["closed_units"] = units
     options = OmegaConf.to_container(composed.task)
     changes["task"] = {**config.evaluate.task, **(options if isinstance(options, dict) else {})}
     seed = config.seed if composed.seed is None else composed.seed
@@ -28,6 +32,27 @@ def _config(folder: RunFolder, composed: DictConfig) -> TrainConfig:
     if changed.evaluate.episodes < 1 or changed.evaluate.envs < 1:
         raise ConfigError("episodes and envs must be at least 1")
     return changed
+
+
+def _closed_units(folder: RunFolder, composed: DictConfig) -> tuple[int, ...] | None:
+    if composed.closed_above is None:
+        return None if composed.closed_units is None else tuple(composed.closed_units)
+    if composed.closed_units is not None:
+        raise ConfigError("give either closed_units or closed_above")
+    gates = folder.read_results().get("gate_by_unit") if folder.results.is_file() else None
+    if not gates:
+        raise ConfigError(
+            f"closed_above needs the gates of an evaluation: {folder.results} holds none "
+            "(evaluate an agent with an episodic memory first)"
+        )
+    units = tuple(unit for unit, gate in enumerate(gates["all"]) if gate > float(composed.closed_above))
+    if not units:
+        highest = max(gates["all"])
+        raise ConfigError(
+            f"no unit's mean gate exceeds closed_above={composed.closed_above}; the highest: {highest:.2f}"
+        )
+    console.print(f"gates closed: {len(units)} of {len(gates['all'])} units", style="dim")
+    return units
 
 
 def _checkpoint(folder: RunFolder, which: str) -> Checkpoint:
@@ -50,6 +75,6 @@ def main(composed: DictConfig) -> None:
         folder = RunFolder.open(composed.run)
         config = _config(folder, composed)
         output = RunFolder(folder.path / "evaluations" / composed.name) if composed.name else folder
-        results = evaluate_run(folder, config, _checkpoint(folder, composed.checkpoint), output)
+        results, _ = evaluate_run(folder, config, _checkpoint(folder, composed.checkpoint), output)
         console.print(f"run folder   {folder.path}", style="dim")
         show_results(config, results, output)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
 from ..actors.evaluation import evaluate
 from ..actors.rollout import RolloutWorker, WorkerSpec
 from ..actors.video import episode_frames, save_gif
 from ..envs import registry
+from ..envs.memory import gate_by_unit, memory_figures, memory_measures
 from ..envs.trials import Evaluation
 from ..learner import snapshot
 from ..learner.checkpoint import Checkpoint
+from ..models.lesion import close_gates
+from ..replay.trajectory import Array
 from .config import ConfigError, TrainConfig, task_settings
 from .console import console
 from .measures import flatten, results_table
@@ -29,11 +34,20 @@ BOOK_KEEPING = {"task", "seed", "episodes", "env_steps", "training_episodes", "w
 """Names in `results.json` that are no measures of behaviour."""
 
 
-def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Play fresh episodes with a checkpoint's weights.
+@dataclass(frozen=True)
+class Played:
+    """What fresh episodes with frozen weights gave."""
 
-    Returns:
-        The measures by their names in `results.json`, and the table of trials.
+    measures: dict[str, Any]
+    """By their names in `results.json`."""
+    trials: dict[str, Array]
+    """The table of trials, see `envs.trials`."""
+    memory: dict[str, Array]
+    """See `envs.trials.Evaluation.memory`."""
+
+
+def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> Played:
+    """Play fresh episodes with a checkpoint's weights.
 
     Raises:
         ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action).
@@ -45,6 +59,7 @@ def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> tuple[di
             worker, total, config.algo.discount, lambda done: status.update(f"evaluating: {done}/{total} episodes")
         )
     trials = recorder.trials()
+    units = trials.pop("gate_by_unit", None)
     settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
     task = registry.get(config.task_name)
     measures = {
@@ -52,8 +67,11 @@ def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> tuple[di
         "episode_length": float(recorder.lengths.mean()),
         **task.summarise(trials, settings),
         **task.analyse(trials, settings),
+        **memory_measures(trials, task.condition),
     }
-    return measures, trials
+    if units is not None:
+        measures["gate_by_unit"] = gate_by_unit(trials, units, task.condition)
+    return Played(measures, trials, worker.memory.last_life if worker.memory is not None else {})
 
 
 def _worker(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> RolloutWorker:
@@ -78,12 +96,19 @@ def _worker(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_l
             f"this task has shape {worker.agent.spec.obs_shape} and {worker.agent.spec.num_actions} actions"
         )
     worker.agent.load_state_dict(snapshot.agent_tensors(checkpoint))
+    if config.evaluate.closed_units:
+        try:
+            close_gates(worker.agent, config.evaluate.closed_units)
+        except ValueError as error:
+            raise ConfigError(f"closed_units: {error}") from error
     return worker
 
 
-def evaluate_run(folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder) -> dict[str, Any]:
-    """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`; returns the results."""
-    measures, trials = evaluate_checkpoint(config, checkpoint)
+def evaluate_run(
+    folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`; returns the latter."""
+    played = evaluate_checkpoint(config, checkpoint)
     counters = checkpoint.scalars
     wall_s = float(counters.get("wall_s", 0.0))
     results = {
@@ -94,19 +119,40 @@ def evaluate_run(folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint,
         "training_episodes": counters.get("episodes", 0),
         "wall_s": wall_s,
         "steps_per_second": counters["env_steps"] / wall_s if wall_s else 0.0,
-        **measures,
+        **played.measures,
     }
     output.path.mkdir(parents=True, exist_ok=True)
-    output.write_trials(trials)
+    output.write_trials(played.trials)
+    output.write_memory(played.memory)
     output.write_results(results)
-    evaluation = Evaluation(trials, folder.read_history(), label=f"seed {config.seed}")
-    task = registry.get(config.task_name)
-    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
     with console.status("drawing"):
-        output.write_figures(task.figures([evaluation], settings))
+        figures = draw([as_evaluation(config, output, folder)], config)
+        output.write_figures(figures)
         player = _worker(config, checkpoint, num_envs=1, unroll_length=1)
         save_gif(episode_frames(player), output.figures / "episode.gif", player.env.metadata["render_fps"])
-    return results
+    return results, figures
+
+
+def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder) -> Evaluation:
+    """What figures are drawn from: the saved evaluation, and the curves of the training.
+
+    Raises:
+        NotARunFolderError: if there is no evaluation yet.
+    """
+    return Evaluation(
+        evaluated.read_trials(),
+        trained.read_history(),
+        label=f"seed {config.seed}",
+        group=config.model.agent_name,
+        memory=evaluated.read_memory(),
+    )
+
+
+def draw(evaluations: Sequence[Evaluation], config: TrainConfig) -> dict[str, Figure]:
+    """The figures of the task and of the agents' memories."""
+    task = registry.get(config.task_name)
+    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    return {**task.figures(evaluations, settings), **memory_figures(evaluations, task.condition)}
 
 
 def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFolder) -> None:

@@ -1,9 +1,8 @@
-"""`prefrontal figures`: redraw from the saved evaluation; several runs of one task are seeds and are merged."""
+"""`prefrontal figures`: redraw from the saved evaluation; several runs of one task are seeds and agents, merged."""
 
 from __future__ import annotations
 
 import glob
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,11 @@ import hydra
 from omegaconf import DictConfig
 
 from ..envs import registry
-from ..envs.trials import Evaluation
 from .config import ConfigError, TrainConfig, task_settings, train_config
 from .console import console, errors
-from .evaluation import BOOK_KEEPING, long_measures, short
+from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures, short
 from .failures import reported
-from .measures import results_table
+from .measures import flatten, results_table
 from .run_folder import NotARunFolderError, RunFolder
 
 
@@ -50,36 +48,52 @@ def _one_task(configs: list[TrainConfig], folders: list[RunFolder]) -> None:
         )
 
 
+def redraw(pattern: str, out: str | None = None) -> None:
+    """Draw the figures of the runs that match, into `out` (default: the run's folder, or the one that holds them all).
+
+    Several runs are merged: seeds of an agent give mean and SD, agents stand side by side; tables are printed, and all
+    numbers go into `merged_results.json`.
+
+    Raises:
+        NotARunFolderError: if nothing that matches is an evaluated run.
+        ConfigError: if the runs are not of one task.
+    """
+    folders = _folders(pattern)
+    configs = [train_config(folder.read_config()) for folder in folders]
+    _one_task(configs, folders)
+    evaluations = [as_evaluation(config, folder, folder) for folder, config in zip(folders, configs, strict=True)]
+    default = folders[0].path if len(folders) == 1 else folders[0].path.parent
+    merged = RunFolder((default if out is None else Path(out)).absolute())
+    paths = merged.write_figures(draw(evaluations, configs[0]))
+    if len(folders) > 1:
+        task = registry.get(configs[0].task_name)
+        settings = task_settings({"name": task.name, **configs[0].evaluation_task_options})
+        comparison = task.compare(evaluations, settings) if task.compare is not None else {}
+        _merge_results(folders, configs, merged, comparison)
+    for path in paths:
+        console.print(f"figure       {short(path)}")
+
+
+def _merge_results(
+    folders: list[RunFolder], configs: list[TrainConfig], merged: RunFolder, comparison: dict[str, Any]
+) -> None:
+    task = registry.get(configs[0].task_name)
+    references = task.references(task_settings({"name": task.name, **configs[0].evaluation_task_options}))
+    runs = [{"agent": c.model.agent_name, **f.read_results()} for f, c in zip(folders, configs, strict=True)]
+    merged.write_results({"runs": runs, "comparison": comparison}, "merged_results.json")
+    for agent in dict.fromkeys(run["agent"] for run in runs):
+        own = [run for run in runs if run["agent"] == agent]
+        left_out = {"agent", *BOOK_KEEPING}
+        measures = [{k: v for k, v in run.items() if k not in left_out | long_measures(run)} for run in own]
+        episodes, total_s = sum(run["episodes"] for run in own), sum(run["wall_s"] for run in own)
+        title = f"{task.name}, {agent}: {len(own)} runs, {episodes:,} episodes, {total_s:.0f} s of training"
+        console.print(results_table(title, measures, references))
+    for name, value in flatten(comparison).items():
+        console.print(f"{name}  {value:.4g}")
+
+
 @hydra.main(config_path="pkg://prefrontal.conf", config_name="figures", version_base="1.3")
 def main(composed: DictConfig) -> None:
     """Entry point of the verb; see the module's text."""
     with reported():
-        folders = _folders(str(composed.run))
-        configs = [train_config(folder.read_config()) for folder in folders]
-        _one_task(configs, folders)
-        config = configs[0]
-        task = registry.get(config.task_name)
-        settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
-        evaluations = [
-            Evaluation(folder.read_trials(), folder.read_history(), label=f"seed {c.seed}")
-            for folder, c in zip(folders, configs, strict=True)
-        ]
-        if composed.out is not None:
-            output = Path(composed.out)
-        else:
-            output = folders[0].path if len(folders) == 1 else folders[0].path.parent
-        merged = RunFolder(output.absolute())
-        paths = merged.write_figures(task.figures(evaluations, settings))
-        if len(folders) > 1:
-            _merge_results(folders, merged, task.name, task.references(settings))
-        for path in paths:
-            console.print(f"figure       {short(path)}")
-
-
-def _merge_results(folders: list[RunFolder], merged: RunFolder, task: str, references: Any) -> None:
-    runs: list[dict[str, Any]] = [folder.read_results() for folder in folders]
-    (merged.path / "merged_results.json").write_text(json.dumps(runs, indent=2) + "\n")
-    measures = [{k: v for k, v in run.items() if k not in BOOK_KEEPING and k not in long_measures(run)} for run in runs]
-    total_s = sum(run["wall_s"] for run in runs)
-    title = f"{task}: {len(runs)} runs, {sum(run['episodes'] for run in runs):,} episodes, {total_s:.0f} s of training"
-    console.print(results_table(title, measures, references))
+        redraw(str(composed.run), composed.out)

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
+from safetensors.numpy import load_file, save_file
 
 from ..learner.checkpoint import CheckpointFolder
 from ..replay.trajectory import Array
@@ -48,6 +49,7 @@ class RunFolder:
         self.config = path / "config.yaml"
         self.metrics = path / "metrics.csv"
         self.evaluation = path / "evaluation.parquet"
+        self.memory = path / "memory.safetensors"
         self.results = path / "results.json"
         self.provenance = path / "provenance.json"
         self.figures = path / "figures"
@@ -108,9 +110,9 @@ class RunFolder:
         )
         self.provenance.write_text(json.dumps(entries, indent=2) + "\n")
 
-    def write_results(self, results: Mapping[str, Any]) -> None:
+    def write_results(self, results: Mapping[str, Any], name: str = "results.json") -> None:
         """`results.json`: every number that the end of a run prints, by name; what is not a number becomes null."""
-        self.results.write_text(json.dumps(_json_ready(results), indent=2) + "\n")
+        (self.path / name).write_text(json.dumps(_json_ready(results), indent=2) + "\n")
 
     def read_results(self) -> dict[str, Any]:
         """What `write_results` wrote."""
@@ -133,6 +135,15 @@ class RunFolder:
             )
         table = pq.read_table(self.evaluation)
         return {name: table[name].to_numpy() for name in table.column_names}
+
+    def write_memory(self, memory: Mapping[str, Array]) -> None:
+        """`memory.safetensors`: what an episodic memory held at the end of a life; no file for an agent without."""
+        if memory:
+            save_file({name: np.ascontiguousarray(column) for name, column in memory.items()}, self.memory)
+
+    def read_memory(self) -> dict[str, Array]:
+        """What `write_memory` wrote; empty if there is no file."""
+        return dict(load_file(self.memory)) if self.memory.is_file() else {}
 
     def read_history(self) -> dict[str, Array]:
         """`metrics.csv` as columns; empty if there is none."""

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
 from ..envs import registry
+from ..envs.memory import memory_measures
 from ..envs.trials import Evaluation, Trials, trials_of_window
 from ..learner.batch import resolve_device
 from ..learner.checkpoint import Checkpoint
@@ -111,9 +113,11 @@ class _Training:
         self._save()
         return finished
 
-    def close(self, results: dict[str, Any] | None) -> None:
-        """Flush TensorBoard, with the results where there are any."""
-        if results is not None:
+    def close(self, results: Mapping[str, Any], figures: Mapping[str, Figure]) -> None:
+        """Flush TensorBoard, with the results and their figures where there are any."""
+        for name, figure in figures.items():
+            self._tracker.figure(f"final_{name}", figure)
+        if results:
             settings = flatten_settings(dataclasses.asdict(self._config))
             numbers = {name: value for name, value in flatten(results).items() if name.split(".")[0] in self._measured}
             self._tracker.hparams(settings, numbers)
@@ -130,7 +134,10 @@ class _Training:
         )
 
     def _log(self, trials: Trials) -> None:
-        nested = self._task.summarise(trials, self._settings)
+        nested = {
+            **self._task.summarise(trials, self._settings),
+            **memory_measures(trials, self._task.condition),
+        }
         self._measured |= set(nested)
         measures = flatten(nested)
         score = measures.get(self._task.headline, float("nan"))
@@ -178,13 +185,13 @@ def train(config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None)
             training = _Training(config, folder, engine, checkpoint)
             finished = training.run(stop)
         if not finished:
-            training.close(None)
+            training.close({}, {})
             console.print(f"stopped; go on with: prefrontal train resume={folder.path}", style="bold")
             return 130
     newest, path, _ = folder.checkpoints().newest()
     console.print(f"trained {newest.scalars['env_steps']:,} steps in {newest.scalars['wall_s']:.0f} s", style="bold")
-    results = evaluate_run(folder, config, newest, folder)
-    training.close(results)
+    results, figures = evaluate_run(folder, config, newest, folder)
+    training.close(results, figures)
     show_results(config, results, folder)
     console.print(f"checkpoint   {path}")
     console.print(f"curves       tensorboard --logdir {folder.path}")

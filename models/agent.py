@@ -36,6 +36,13 @@ class ModelConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     """Of a core with an episodic memory."""
 
+    @property
+    def agent_name(self) -> str:
+        """What an agent with this network is called in figures that compare several."""
+        if self.core != "ep_lstm":
+            return self.core
+        return "episodic" if self.memory.reinstate else "incremental"
+
 
 @dataclass(frozen=True)
 class AgentSpec:
@@ -167,6 +174,20 @@ class Agent(nn.Module):
         features = self.encoder(obs.flatten(0, 1)).unflatten(0, first.shape)
         output = self.core.unroll(self._inputs(features, prev_action, prev_reward, recall), first, state)
         return self.policy(output), self.value(output).squeeze(-1)
+
+    def reinstatement_gate(
+        self,
+        obs: Tensor,
+        prev_action: Tensor,
+        prev_reward: Tensor,
+        first: Tensor,
+        state: State,
+        recall: Sequence[Tensor] = (),
+    ) -> Tensor:
+        """How far each unit let in what was recalled, [T, B, H]; arguments as in `unroll`."""
+        features = self.encoder(obs.flatten(0, 1)).unflatten(0, first.shape)
+        inputs = self._inputs(features, prev_action, prev_reward, recall)
+        return self.core.reinstatement_gate(inputs, first, state, self.core.unroll(inputs, first, state))
 
     def _inputs(self, features: Tensor, prev_action: Tensor, prev_reward: Tensor, recall: Sequence[Tensor]) -> Inputs:
         action = self.one_hot.index_select(0, (prev_action + 1).flatten()).unflatten(0, prev_action.shape)

@@ -67,6 +67,10 @@ class Core(nn.Module, ABC):
         """What an episodic memory stores of `state`, [B, recall_size] (only of a core that has use for one)."""
         raise NotImplementedError(f"{type(self).__name__} has no use for an episodic memory")
 
+    def reinstatement_gate(self, inputs: Inputs, first: Tensor, state: State, output: Tensor) -> Tensor:
+        """How far it let in what was recalled, [T, B, recall_size] in 0..1, in an unroll that gave `output`."""
+        raise NotImplementedError(f"{type(self).__name__} has no use for an episodic memory")
+
     def reset(self, state: State, first: Tensor) -> State:
         """`state` with the rows of `first` [B] replaced by the initial state."""
         initial = self.initial_state(first.shape[0])

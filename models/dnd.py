@@ -139,6 +139,7 @@ class Dictionary:
         self.keys = torch.zeros(lives, room, key_size)
         self.values = torch.zeros(lives, room, value_size)
         self.tags = torch.full((lives, room), -1, dtype=torch.int32)
+        self.choices = torch.full((lives, room), -1, dtype=torch.int32)
         self.written = torch.full((lives, room), -1)
         """When each entry was written, counted in the writes of its life; -1: empty."""
         self.writes = torch.zeros(lives, dtype=torch.long)
@@ -178,12 +179,15 @@ class Dictionary:
             tags=torch.where(found, self.tags[lives, self._answer], -1),
         )
 
-    def write(self, key: Tensor, value: Tensor, tag: Tensor, which: Tensor) -> None:
-        """Store `value` [B, H] under `key` [B, K] in the lives of `which` [B]; `tag` [B] goes with it."""
+    def write(self, key: Tensor, value: Tensor, tag: Tensor, choice: Tensor, which: Tensor) -> None:
+        """Store `value` [B, H] under `key` [B, K] in the lives of `which` [B].
+
+        `tag` [B] (what the entry is about) and `choice` [B] (the action taken from the state) go with it.
+        """
         lives = which.nonzero().squeeze(1)
         if not len(lives):
             return
-        key, value, tag = key[lives], value[lives], tag[lives]
+        key, value = key[lives], value[lives]
         place = self._entries[lives] % self.config.capacity
         new = torch.ones(len(lives), dtype=torch.bool)
         if self.config.replace_above is not None and self._used:
@@ -195,7 +199,8 @@ class Dictionary:
         self._make_room(int(place.max()) + 1)
         self.keys[lives, place] = key
         self.values[lives, place] = value
-        self.tags[lives, place] = tag
+        self.tags[lives, place] = tag[lives]
+        self.choices[lives, place] = choice[lives].int()
         self.written[lives, place] = self.writes[lives]
         self._norms[lives, place] = key.norm(dim=1) if self.config.kernel == "cosine" else key.square().sum(1)
         self.writes[lives] += 1
@@ -242,11 +247,18 @@ class Dictionary:
             return torch.cat((table, table.new_full((table.shape[0], more, *table.shape[2:]), fill)), dim=1)
 
         self.keys, self.values, self._norms = longer(self.keys, 0), longer(self.values, 0), longer(self._norms, 0)
-        self.tags, self.written = longer(self.tags, -1), longer(self.written, -1)
+        self.tags, self.choices = longer(self.tags, -1), longer(self.choices, -1)
+        self.written = longer(self.written, -1)
 
     # Exact resume ------------------------------------------------------------------------------------------
 
-    _SAVED = ("keys", "values", "tags", "written", "writes", "_entries", "_norms")
+    _SAVED = ("keys", "values", "tags", "choices", "written", "writes", "_entries", "_norms")
+
+    def contents(self, life: int) -> dict[str, NDArray[np.generic]]:
+        """What one life holds, in the order of writing: `keys` [N, K], `values` [N, H], `tags` [N], `choices` [N]."""
+        order = self.written[life].argsort(stable=True)
+        order = order[self.written[life][order] >= 0]
+        return {name: getattr(self, name)[life][order].numpy() for name in ("keys", "values", "tags", "choices")}
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """All that the memories hold."""
@@ -261,5 +273,5 @@ class Dictionary:
 
     def bytes_per_life(self) -> int:
         """Memory that one life takes at present."""
-        tables = (self.keys, self.values, self.tags, self.written, self._norms)
+        tables = (self.keys, self.values, self.tags, self.choices, self.written, self._norms)
         return sum(table.element_size() * table[0].numel() for table in tables)

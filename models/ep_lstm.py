@@ -80,8 +80,9 @@ class EpLSTM(Core):
             )
         return output
 
-    def reinstatement_gate(self, inputs: Inputs, first: Tensor, state: State, output: Tensor) -> Tensor:
-        """The gate r [T, B, H] in each step of an unroll that gave `output` [T, B, H]."""
+    def reinstatement_gate(  # noqa: D102
+        self, inputs: Inputs, first: Tensor, state: State, output: Tensor
+    ) -> Tensor:
         hidden, _ = self.reset(state, first[0])
         before = _shifted(output, hidden, self.initial[0], first)
         place = GATES.index("reinstatement")

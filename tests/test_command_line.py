@@ -125,7 +125,7 @@ def test_sweep_with_joblib_and_merged_figures(tmp_path):
     output = call(tmp_path, "figures", f"run={found[0].parent}/*")
     assert "3 runs" in output
     assert "mean ± SD" in output
-    assert len(json.loads((found[0].parent / "merged_results.json").read_text())) == 3
+    assert len(json.loads((found[0].parent / "merged_results.json").read_text())["runs"]) == 3
 
 
 def test_a2c_repeats_bit_for_bit_and_resumes_exactly(tmp_path):

@@ -98,7 +98,7 @@ def test_against_a_dictionary_in_plain_python(block):
             value = rng.standard_normal((lives, VALUE)).astype(np.float32)
             store = rng.random(lives) < 0.7
             tag = torch.full((lives,), step, dtype=torch.int32)
-            memory.write(torch.from_numpy(key), torch.from_numpy(value), tag, torch.from_numpy(store))
+            memory.write(torch.from_numpy(key), torch.from_numpy(value), tag, tag, torch.from_numpy(store))
             for life in np.flatnonzero(store):
                 plain[life].write(key[life].tolist(), value[life].tolist(), step)
 
@@ -109,7 +109,7 @@ def test_room_grows_with_the_entries_only():
     everywhere = torch.ones(2, dtype=torch.bool)
     for step in range(100):
         tag = torch.full((2,), step, dtype=torch.int32)
-        memory.write(torch.randn(2, KEY), torch.randn(2, VALUE), tag, everywhere)
+        memory.write(torch.randn(2, KEY), torch.randn(2, VALUE), tag, tag, everywhere)
     assert small < memory.bytes_per_life() < 100 * small
     assert memory.keys.shape[1] < 200
 

@@ -1,0 +1,28 @@
+"""The end of a sweep (`-m`): its runs are merged into one figure and one table, as `prefrontal figures` would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from .config import ConfigError
+from .console import errors
+from .figures import redraw
+from .run_folder import NotARunFolderError
+
+
+class MergeRuns(Callback):  # type: ignore[misc]  # Hydra is untyped there
+    """Named in `conf/train.yaml` under `hydra.callbacks`."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002
+        """Draw what the jobs evaluated, if they are of one task."""
+        folder = Path(config.hydra.sweep.dir)
+        if len(list(folder.glob("*/evaluation.parquet"))) < 2:
+            return
+        try:
+            redraw(f"{folder}/*")
+        except (ConfigError, NotARunFolderError) as error:
+            errors.print(f"the runs were not merged: {error}", style="yellow")
