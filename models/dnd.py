@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -136,27 +135,31 @@ class Dictionary:
         self.config = config
         self.lives = lives
         room = min(config.capacity, 16)
-        self.keys = torch.zeros(lives, room, key_size)
-        self.values = torch.zeros(lives, room, value_size)
-        self.tags = torch.full((lives, room), -1, dtype=torch.int32)
-        self.choices = torch.full((lives, room), -1, dtype=torch.int32)
-        self.written = torch.full((lives, room), -1)
-        """When each entry was written, counted in the writes of its life; -1: empty."""
-        self.writes = torch.zeros(lives, dtype=torch.long)
+        self._keys = torch.zeros(lives, room, key_size + 1)
+        """Keys (of length 1 for the cosine), and a last column that is taken off the score: what the kernel wants, or
+        infinity where no entry is."""
+        self._keys[..., -1] = torch.inf
+        self._values = torch.zeros(lives, room, value_size)
+        self._notes = torch.full((lives, room, 2), -1, dtype=torch.int32)
+        """Tag and choice of each entry."""
+        self._written = torch.full((lives, room), -1, dtype=torch.int32)
+        """When each entry was written, counted in the writes of its life."""
+        self.writes = torch.zeros(lives, dtype=torch.int32)
         """How often each life has written."""
         self._entries = torch.zeros(lives, dtype=torch.long)
         """Entries that came into the ring (overwritten ones count; replaced ones do not)."""
         self._used = 0
         """The longest ring of all lives."""
-        self._norms = torch.zeros(lives, room)
         self._asked = torch.zeros(lives, key_size)
         self._answer = torch.zeros(lives, config.neighbours, dtype=torch.long)
         self._found = torch.zeros(lives, config.neighbours, dtype=torch.bool)
         self._changed = torch.ones(lives, dtype=torch.bool)
+        """The last query of each life, its answer, and whether the life has changed since."""
+        self._rows = torch.arange(lives)
 
     def clear(self, which: Tensor) -> None:
         """Empty the memories of `which` [B]."""
-        self.written[which] = -1
+        self._keys[which, :, -1] = torch.inf
         self.writes[which] = 0
         self._entries[which] = 0
         self._changed |= which
@@ -165,19 +168,22 @@ class Dictionary:
     def read(self, query: Tensor, which: Tensor) -> Neighbours:
         """The nearest entries to `query` [B, K] in the lives of `which` [B]; elsewhere nothing is found."""
         stale = which & (self._changed | (query != self._asked).any(1))
-        if stale.any():
-            rows = slice(None) if stale.all() else stale.nonzero().squeeze(1)
+        if stale.all():
+            self._answer, self._found = self._nearest(query, slice(None))
+            self._asked = query.clone()
+            self._changed = ~stale
+        elif stale.any():
+            rows = stale.nonzero().squeeze(1)
             self._answer[rows], self._found[rows] = self._nearest(query[rows], rows)
             self._asked[rows] = query[rows]
             self._changed &= ~stale
         found = self._found & which[:, None]
-        lives = torch.arange(self.lives)[:, None]
-        return Neighbours(
-            values=self.values[lives, self._answer] * found[..., None],
-            found=found,
-            keys=self.keys[lives, self._answer] * found[..., None],
-            tags=torch.where(found, self.tags[lives, self._answer], -1),
-        )
+        place = self._flat(self._rows[:, None], self._answer)
+        shape = self._answer.shape
+        keys = self._keys.flatten(0, 1).index_select(0, place).unflatten(0, shape)[..., :-1]
+        values = self._values.flatten(0, 1).index_select(0, place).unflatten(0, shape)
+        tags = self._notes.flatten(0, 1).index_select(0, place).unflatten(0, shape)[..., 0]
+        return Neighbours(values * found[..., None], found, keys * found[..., None], torch.where(found, tags, -1))
 
     def write(self, key: Tensor, value: Tensor, tag: Tensor, choice: Tensor, which: Tensor) -> None:
         """Store `value` [B, H] under `key` [B, K] in the lives of `which` [B].
@@ -187,91 +193,107 @@ class Dictionary:
         lives = which.nonzero().squeeze(1)
         if not len(lives):
             return
-        key, value = key[lives], value[lives]
+        key = key[lives]
         place = self._entries[lives] % self.config.capacity
         new = torch.ones(len(lives), dtype=torch.bool)
         if self.config.replace_above is not None and self._used:
-            nearest, _ = self._nearest(key, lives)
-            candidates = self.keys[lives, nearest[:, 0]]
-            alike = similarity(self.config.kernel, candidates.unsqueeze(1), key).squeeze(1)
+            nearest = self._nearest(key, lives)[0][:, 0]
+            alike = similarity(self.config.kernel, self._keys[lives, nearest, None, :-1], key).squeeze(1)
             new = (self._entries[lives] == 0) | (alike <= self.config.replace_above)
-            place = torch.where(new, place, nearest[:, 0])
+            place = torch.where(new, place, nearest)
         self._make_room(int(place.max()) + 1)
-        self.keys[lives, place] = key
-        self.values[lives, place] = value
-        self.tags[lives, place] = tag[lives]
-        self.choices[lives, place] = choice[lives].int()
-        self.written[lives, place] = self.writes[lives]
-        self._norms[lives, place] = key.norm(dim=1) if self.config.kernel == "cosine" else key.square().sum(1)
+        penalty = key.new_zeros(len(lives), 1)
+        if self.config.kernel == "cosine":
+            key = torch.nn.functional.normalize(key)
+        elif self.config.kernel == "l2":
+            penalty = key.square().sum(1, keepdim=True)
+        flat = self._flat(lives, place)
+        self._keys.flatten(0, 1).index_copy_(0, flat, torch.cat((key, penalty), dim=1))
+        self._values.flatten(0, 1).index_copy_(0, flat, value[lives])
+        self._notes.flatten(0, 1).index_copy_(0, flat, torch.stack((tag[lives], choice[lives].int()), dim=1))
+        self._written.flatten().index_copy_(0, flat, self.writes[lives])
         self.writes[lives] += 1
         self._entries[lives] += new
-        self._changed[lives] = True
+        self._changed |= which
         self._used = min(int(self._entries.max()), self.config.capacity)
+
+    def _flat(self, lives: Tensor, places: Tensor) -> Tensor:
+        """Row of an entry in the tables with lives and places as one axis."""
+        return (lives * self._keys.shape[1] + places).flatten()
 
     def _nearest(self, query: Tensor, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Places [b, k] of the nearest entries, nearest first, and whether they count as found [b, k]."""
         k, used = self.config.neighbours, self._used
         if not used:
             return torch.zeros(len(query), k, dtype=torch.long), torch.zeros(len(query), k, dtype=torch.bool)
-        keys, written, norms = self.keys[rows, :used], self.written[rows, :used], self._norms[rows, :used]
-        filled = written >= 0
+        keys, written = self._keys[rows, :used], self._written[rows, :used]
+        # Scores have the order of the kernel, up to what is the same for all entries of a life.
         if self.config.kernel == "l1":
-            score = -distance("l1", keys, query)
+            score = -distance("l1", keys[..., :-1], query) - keys[..., -1]
         else:
-            score = torch.bmm(keys, query.unsqueeze(2)).squeeze(2)
-            # Both orders are those of the kernel, up to what is the same for all entries of a life.
-            score = score / norms.clamp_min(1e-12) if self.config.kernel == "cosine" else 2 * score - norms
-        score = score.masked_fill(~filled, -torch.inf)
+            scaled = 2 * query if self.config.kernel == "l2" else query
+            asked = torch.cat((scaled, query.new_full((len(query), 1), -1)), dim=1)
+            score = torch.bmm(keys, asked.unsqueeze(2)).squeeze(2)
         order = written if self.config.ties == "newest" else -written
-        places = torch.empty(len(query), k, dtype=torch.long)
-        found = torch.empty(len(query), k, dtype=torch.bool)
-        for neighbour in range(k):
+        places, found = [], []
+        for _ in range(k):
             best = score.amax(1, keepdim=True)
             tied = score >= best - _ROUNDING * best.abs()
-            place = torch.where(tied, order, torch.iinfo(torch.long).min).argmax(1)
-            places[:, neighbour], found[:, neighbour] = place, best.squeeze(1) > -torch.inf
-            if neighbour + 1 < k:
-                score = score.scatter(1, place[:, None], -torch.inf)
+            place = torch.where(tied, order, torch.iinfo(torch.int32).min).argmax(1, keepdim=True)
+            places.append(place)
+            found.append(best > -torch.inf)
+            if len(places) < k:
+                score = score.scatter(1, place, -torch.inf)
+        nearest, there = torch.cat(places, dim=1), torch.cat(found, dim=1)
         if self.config.threshold is not None:
-            chosen = keys.gather(1, places[..., None].expand(-1, -1, keys.shape[2]))
-            found &= similarity(self.config.kernel, chosen, query) >= self.config.threshold
-        return places, found
+            chosen = keys.gather(1, nearest[..., None].expand(-1, -1, keys.shape[2]))[..., :-1]
+            there &= similarity(self.config.kernel, chosen, query) >= self.config.threshold
+        return nearest, there
 
     def _make_room(self, needed: int) -> None:
-        room = self.keys.shape[1]
+        room = self._keys.shape[1]
         if needed <= room:
             return
         more = min(self.config.capacity, max(needed, 2 * room)) - room
 
-        def longer(table: Tensor, fill: float) -> Tensor:
-            return torch.cat((table, table.new_full((table.shape[0], more, *table.shape[2:]), fill)), dim=1)
+        def longer(table: Tensor) -> Tensor:
+            return torch.cat((table, table.new_zeros(table.shape[0], more, *table.shape[2:])), dim=1)
 
-        self.keys, self.values, self._norms = longer(self.keys, 0), longer(self.values, 0), longer(self._norms, 0)
-        self.tags, self.choices = longer(self.tags, -1), longer(self.choices, -1)
-        self.written = longer(self.written, -1)
+        self._keys, self._values = longer(self._keys), longer(self._values)
+        self._keys[:, room:, -1] = torch.inf
+        self._notes, self._written = longer(self._notes), longer(self._written)
+
+    def contents(self, life: int) -> dict[str, NDArray[Any]]:
+        """What one life holds, in the order of writing: `keys` [N, K], `values` [N, H], `tags` [N], `choices` [N].
+
+        With the cosine, keys have length 1.
+        """
+        filled = self._keys[life, :, -1].isfinite().nonzero().squeeze(1)
+        order = filled[self._written[life, filled].argsort()]
+        tables = {
+            "keys": self._keys[life, order, :-1],
+            "values": self._values[life, order],
+            "tags": self._notes[life, order, 0],
+            "choices": self._notes[life, order, 1],
+        }
+        return {name: table.numpy() for name, table in tables.items()}
+
+    def bytes_per_life(self) -> int:
+        """Memory that one life takes at present."""
+        tables = (self._keys, self._values, self._notes, self._written)
+        return sum(table.element_size() * table[0].numel() for table in tables)
 
     # Exact resume ------------------------------------------------------------------------------------------
 
-    _SAVED = ("keys", "values", "tags", "choices", "written", "writes", "_entries", "_norms")
+    _SAVED = ("_keys", "_values", "_notes", "_written", "writes", "_entries")
 
-    def contents(self, life: int) -> dict[str, NDArray[np.generic]]:
-        """What one life holds, in the order of writing: `keys` [N, K], `values` [N, H], `tags` [N], `choices` [N]."""
-        order = self.written[life].argsort(stable=True)
-        order = order[self.written[life][order] >= 0]
-        return {name: getattr(self, name)[life][order].numpy() for name in ("keys", "values", "tags", "choices")}
-
-    def state(self) -> dict[str, NDArray[np.generic]]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """All that the memories hold."""
         return {name.strip("_"): getattr(self, name).numpy().copy() for name in self._SAVED}
 
-    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a `state` of a dictionary with the same settings."""
         for name in self._SAVED:
             setattr(self, name, torch.from_numpy(arrays[name.strip("_")].copy()))
         self._used = min(int(self._entries.max()), self.config.capacity)
         self._changed = torch.ones(self.lives, dtype=torch.bool)
-
-    def bytes_per_life(self) -> int:
-        """Memory that one life takes at present."""
-        tables = (self.keys, self.values, self.tags, self.choices, self.written, self._norms)
-        return sum(table.element_size() * table[0].numel() for table in tables)

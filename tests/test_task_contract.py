@@ -20,6 +20,7 @@ CONF = Path(__file__).parents[1] / "conf" / "task"
 VARIANTS = [(name, {}) for name in registry.tasks()] + [
     ("bandit", {"arms": "restless"}),
     ("bandit", {"arms": "informative", "trial_number": True}),
+    ("episodic_two_step", {"context_input": True}),
     ("harlow", {"split": "test"}),
     ("two_step", {"steps_per_trial": 2, "trials": 10, "trial_number": True}),
     ("two_step", {"steps_per_trial": 3}),
