@@ -12,7 +12,7 @@ from torch import Tensor
 from ..envs.vector import Cue
 from ..models.agent import Agent
 from ..models.core import State
-from ..models.dnd import Recall
+from ..models.dnd import Neighbours, Recall
 
 Array = NDArray[Any]
 
@@ -36,28 +36,34 @@ class Remembering:
         if cue.new_life.any():
             if cue.new_life[0] and self.dictionary.writes[0]:
                 self.last_life = self.dictionary.contents(0)
-            self.dictionary.clear(torch.from_numpy(cue.new_life))
-        given, tags, found = self.look_up(cue)
+            self.dictionary.clear(cue.new_life)
+        near = self.dictionary.read(self._encoded(cue.query), cue.retrieve)
         sought = cue.target >= 0
-        hit = sought & (tags[:, 0].numpy() == cue.target)
-        return given, {"recalled": found[:, 0].numpy(), "sought": sought, "hit": hit}
+        hit = sought & (near.tags[:, 0] == cue.target)
+        return self._given(near, cue), {"recalled": near.found[:, 0], "sought": sought, "hit": hit}
 
-    def look_up(self, cue: Cue) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-        """The neighbours of the queries as the agent is given them, their tags [B, k] and which were found [B, k]."""
-        query = torch.from_numpy(cue.query)
-        near = self.dictionary.read(self._agent.key_encoder(query), torch.from_numpy(cue.retrieve))
-        given = (near.values[:, 0],) if self._single else tuple(Recall(near.values, near.found, near.keys, query))
-        return given, near.tags, near.found
+    def peek(self, cue: Cue) -> tuple[Tensor, ...]:
+        """What the agent would be given if this were its life's next step."""
+        return self._given(self.dictionary.read(self._encoded(cue.query), cue.retrieve), cue)
 
-    def store(self, cue: Cue, state: State, action: Tensor) -> None:
+    def _encoded(self, keys: Array) -> Array:
+        encoded: Array = self._agent.key_encoder(torch.from_numpy(keys)).numpy()
+        return encoded
+
+    def _given(self, near: Neighbours, cue: Cue) -> tuple[Tensor, ...]:
+        if self._single:
+            return (torch.from_numpy(near.values[:, 0]),)
+        return tuple(Recall(*(torch.from_numpy(part) for part in (near.values, near.found, near.keys, cue.query))))
+
+    def store(self, cue: Cue, state: State, action: Array) -> None:
         """Keep the state that this step's action [B] was chosen from, where the task says so."""
         if cue.write.any():
             self.dictionary.write(
-                self._agent.key_encoder(torch.from_numpy(cue.key)),
-                self._agent.core.remembered(state),
-                torch.from_numpy(cue.tag),
+                self._encoded(cue.key),
+                self._agent.core.remembered(state).numpy(),
+                cue.tag,
                 action,
-                torch.from_numpy(cue.write),
+                cue.write,
             )
 
     def state(self) -> dict[str, Array]:

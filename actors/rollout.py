@@ -176,7 +176,7 @@ class RolloutWorker:
             torch.addmm(agent.policy.bias, output, agent.policy.weight.t(), out=logits[t])
             action = torch.argmax(torch.add(logits[t], noise[t]), -1, out=actions[t]).numpy()
             if memory is not None:
-                memory.store(cue, state, actions[t])
+                memory.store(cue, state, action)
             before_env = time.perf_counter()
             next_obs, reward[t], terminated, truncated, step_info = env.step(action)
             env_s += time.perf_counter() - before_env
@@ -192,7 +192,7 @@ class RolloutWorker:
                 if rows.size:
                     last_recall: tuple[torch.Tensor, ...] = ()
                     if memory is not None and env.final_cue is not None:
-                        last_recall, *_ = memory.look_up(env.final_cue)
+                        last_recall = memory.peek(env.final_cue)
                     cut.append(
                         LastSteps(
                             time=np.full(len(rows), t),

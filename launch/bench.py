@@ -3,11 +3,12 @@
 In one run, for one task, network and batch shape: the environment alone, acting alone, the learner alone (the same
 update on one batch, again and again), and everything together through Ray. Rates are environment steps per second of
 wall time and per CPU-second of *all* processes (driver, learner, actors and Ray's own). Steps are trained steps, except
-in the first two rows.
+in the first two rows. A network with an episodic memory is measured beside a plain LSTM of the same size.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import tempfile
@@ -27,6 +28,8 @@ from rich.table import Table
 from ..actors.rollout import RolloutWorker
 from ..envs import registry
 from ..learner.learner import Learner
+from ..models.agent import Agent
+from .bench_memory import ENTRIES, MemoryCost, memory_cost, show_memory_costs
 from .cluster import ray_session
 from .config import TrainConfig, train_config
 from .console import console
@@ -120,7 +123,7 @@ def acting_alone(config: TrainConfig, seconds: float) -> Rate:
     """Environment and network, as in an actor."""
     worker = RolloutWorker(worker_specs(config)[0])
     envs, length = config.actors.envs, config.algo.unroll_length
-    return _alone(f"acting alone, {envs} episodes", envs * length, seconds, worker.unroll)
+    return _alone(f"acting alone, {envs} episodes, {config.model.agent_name}", envs * length, seconds, worker.unroll)
 
 
 def learner_alone(config: TrainConfig, seconds: float) -> Rate:
@@ -129,7 +132,7 @@ def learner_alone(config: TrainConfig, seconds: float) -> Rate:
     learner = Learner(agent_for(config), config.algo, 10**12, config.seed, config.learner.device, config.learner.bf16)
     batch = learner.stage([worker.unroll().trajectory for _ in range(batch_unrolls(config))])
     envs = config.actors.envs * batch_unrolls(config)
-    name = f"learner alone, {envs} x {config.algo.unroll_length} ({learner.device})"
+    name = f"learner alone, {envs} x {config.algo.unroll_length} ({learner.device}), {config.model.agent_name}"
     return _alone(name, batch.fresh_env_steps, seconds, lambda: learner.update(batch))
 
 
@@ -177,11 +180,18 @@ def measure(config: TrainConfig, seconds: float, actor_counts: list[int]) -> dic
     """All rows, and where the time goes in the last ones."""
     torch.set_num_threads(1)
     rates, splits = [], {}
-    for alone in (environment_alone, acting_alone, learner_alone):
+    rows = [(environment_alone, config), (acting_alone, config), (learner_alone, config)]
+    agent, costs = agent_for(config), []
+    if Agent(agent).has_memory:
+        plain = dataclasses.replace(config, model=dataclasses.replace(config.model, core="lstm"))
+        rows += [(acting_alone, plain), (learner_alone, plain)]
+        with console.status("episodic memory"):
+            costs = [memory_cost(agent, config.actors.envs, entries, seconds / 5) for entries in ENTRIES]
+    for alone, what in rows:
         with console.status(alone.__name__.replace("_", " ")):
-            rates.append(alone(config, seconds))
-    largest = dataclasses.replace(config, actors=dataclasses.replace(config.actors, num=max(actor_counts)))
-    with ray_session(largest):
+            rates.append(alone(what, seconds))
+    largest = dataclasses.replace(config, actors=dataclasses.replace(config.actors, num=max(actor_counts, default=1)))
+    with ray_session(largest) if actor_counts else contextlib.nullcontext():
         for count in actor_counts:
             with console.status(f"end to end, {count} actor(s)"):
                 rate, split = end_to_end(
@@ -198,6 +208,7 @@ def measure(config: TrainConfig, seconds: float, actor_counts: list[int]) -> dic
         "batch_unrolls": batch_unrolls(config),
         "cpus": psutil.cpu_count(),
         "rates": [dataclasses.asdict(rate) for rate in rates],
+        "memory": [dataclasses.asdict(cost) for cost in costs],
         "end_to_end": splits,
     }
 
@@ -216,6 +227,8 @@ def show(result: dict[str, Any]) -> None:
             rate["detail"],
         )
     console.print(table)
+    if result["memory"]:
+        show_memory_costs([MemoryCost(**cost) for cost in result["memory"]])
     for count, split in result["end_to_end"].items():
         actors, learner = split["actors_time"], split["learner_time"]
         console.print(

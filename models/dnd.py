@@ -14,9 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+Array = NDArray[Any]
 
 KERNELS = ("cosine", "l1", "l2")
 TIES = ("newest", "oldest")
@@ -111,18 +114,18 @@ def inverse_kernel_mean(kernel: str, values: Tensor, found: Tensor, keys: Tensor
 class Neighbours(NamedTuple):
     """The k nearest entries of each life."""
 
-    values: Tensor
+    values: Array
     """[B, k, H]"""
-    found: Tensor
+    found: Array
     """[B, k] bool; where False the other columns are 0 (tags: -1)."""
-    keys: Tensor
+    keys: Array
     """[B, k, K]"""
-    tags: Tensor
+    tags: Array
     """[B, k] int32, what the task called the entries."""
 
 
 class Dictionary:
-    """B lives' memories. Room is taken as it is needed, up to the capacity.
+    """B lives' memories, in NumPy. Room is taken as it is needed, up to the capacity.
 
     Args:
         lives: B.
@@ -134,166 +137,153 @@ class Dictionary:
     def __init__(self, lives: int, config: MemoryConfig, key_size: int, value_size: int) -> None:
         self.config = config
         self.lives = lives
-        room = min(config.capacity, 16)
-        self._keys = torch.zeros(lives, room, key_size + 1)
-        """Keys (of length 1 for the cosine), and a last column that is taken off the score: what the kernel wants, or
-        infinity where no entry is."""
-        self._keys[..., -1] = torch.inf
-        self._values = torch.zeros(lives, room, value_size)
-        self._notes = torch.full((lives, room, 2), -1, dtype=torch.int32)
+        self._keys = np.zeros((lives, key_size + 1, 0), dtype=np.float32)
+        """Keys (of length 1 for the cosine), entries last, so that a query is compared with all of them in one product;
+        the last row is taken off the score: what the kernel wants, or infinity where no entry is."""
+        self._values = np.zeros((lives, 0, value_size), dtype=np.float32)
+        self._notes = np.zeros((lives, 0, 2), dtype=np.int32)
         """Tag and choice of each entry."""
-        self._written = torch.full((lives, room), -1, dtype=torch.int32)
+        self._written = np.zeros((lives, 0), dtype=np.int64)
         """When each entry was written, counted in the writes of its life."""
-        self.writes = torch.zeros(lives, dtype=torch.int32)
+        self.writes = np.zeros(lives, dtype=np.int64)
         """How often each life has written."""
-        self._entries = torch.zeros(lives, dtype=torch.long)
+        self._entries = np.zeros(lives, dtype=np.int64)
         """Entries that came into the ring (overwritten ones count; replaced ones do not)."""
-        self._used = 0
-        """The longest ring of all lives."""
-        self._asked = torch.zeros(lives, key_size)
-        self._answer = torch.zeros(lives, config.neighbours, dtype=torch.long)
-        self._found = torch.zeros(lives, config.neighbours, dtype=torch.bool)
-        self._changed = torch.ones(lives, dtype=torch.bool)
+        self._asked = np.zeros((lives, key_size), dtype=np.float32)
+        self._answer = np.zeros((lives, config.neighbours), dtype=np.int64)
+        self._found = np.zeros((lives, config.neighbours), dtype=bool)
+        self._changed = np.ones(lives, dtype=bool)
         """The last query of each life, its answer, and whether the life has changed since."""
-        self._rows = torch.arange(lives)
+        self._rows = np.arange(lives)
+        self._make_room(min(16, config.capacity))
 
-    def clear(self, which: Tensor) -> None:
+    def clear(self, which: Array) -> None:
         """Empty the memories of `which` [B]."""
-        self._keys[which, :, -1] = torch.inf
+        self._keys[which, -1] = np.inf
         self.writes[which] = 0
         self._entries[which] = 0
         self._changed |= which
-        self._used = min(int(self._entries.max()), self.config.capacity)
 
-    def read(self, query: Tensor, which: Tensor) -> Neighbours:
+    def read(self, query: Array, which: Array) -> Neighbours:
         """The nearest entries to `query` [B, K] in the lives of `which` [B]; elsewhere nothing is found."""
         stale = which & (self._changed | (query != self._asked).any(1))
-        if stale.all():
-            self._answer, self._found = self._nearest(query, slice(None))
-            self._asked = query.clone()
-            self._changed = ~stale
-        elif stale.any():
-            rows = stale.nonzero().squeeze(1)
+        if stale.any():
+            rows = slice(None) if stale.all() else np.flatnonzero(stale)
             self._answer[rows], self._found[rows] = self._nearest(query[rows], rows)
             self._asked[rows] = query[rows]
             self._changed &= ~stale
         found = self._found & which[:, None]
-        place = self._flat(self._rows[:, None], self._answer)
-        shape = self._answer.shape
-        keys = self._keys.flatten(0, 1).index_select(0, place).unflatten(0, shape)[..., :-1]
-        values = self._values.flatten(0, 1).index_select(0, place).unflatten(0, shape)
-        tags = self._notes.flatten(0, 1).index_select(0, place).unflatten(0, shape)[..., 0]
-        return Neighbours(values * found[..., None], found, keys * found[..., None], torch.where(found, tags, -1))
+        lives, place = self._rows[:, None], self._answer
+        return Neighbours(
+            values=self._values[lives, place] * found[..., None],
+            found=found,
+            keys=np.where(found[..., None], self._keys[lives, :-1, place], np.float32(0)),
+            tags=np.where(found, self._notes[lives, place, 0], np.int32(-1)),
+        )
 
-    def write(self, key: Tensor, value: Tensor, tag: Tensor, choice: Tensor, which: Tensor) -> None:
+    def write(self, key: Array, value: Array, tag: Array, choice: Array, which: Array) -> None:
         """Store `value` [B, H] under `key` [B, K] in the lives of `which` [B].
 
         `tag` [B] (what the entry is about) and `choice` [B] (the action taken from the state) go with it.
         """
-        lives = which.nonzero().squeeze(1)
-        if not len(lives):
+        lives = np.flatnonzero(which)
+        if not lives.size:
             return
         key = key[lives]
         place = self._entries[lives] % self.config.capacity
-        new = torch.ones(len(lives), dtype=torch.bool)
-        if self.config.replace_above is not None and self._used:
+        new = np.ones(len(lives), dtype=bool)
+        if self.config.replace_above is not None:
             nearest = self._nearest(key, lives)[0][:, 0]
-            alike = similarity(self.config.kernel, self._keys[lives, nearest, None, :-1], key).squeeze(1)
+            alike = self._similarity(self._keys[lives, :-1, nearest][:, None], key)[:, 0]
             new = (self._entries[lives] == 0) | (alike <= self.config.replace_above)
-            place = torch.where(new, place, nearest)
+            place = np.where(new, place, nearest)
         self._make_room(int(place.max()) + 1)
-        penalty = key.new_zeros(len(lives), 1)
+        penalty = np.float32(0)
         if self.config.kernel == "cosine":
-            key = torch.nn.functional.normalize(key)
+            key = key / np.maximum(np.linalg.norm(key, axis=1, keepdims=True), 1e-12)
         elif self.config.kernel == "l2":
-            penalty = key.square().sum(1, keepdim=True)
-        flat = self._flat(lives, place)
-        self._keys.flatten(0, 1).index_copy_(0, flat, torch.cat((key, penalty), dim=1))
-        self._values.flatten(0, 1).index_copy_(0, flat, value[lives])
-        self._notes.flatten(0, 1).index_copy_(0, flat, torch.stack((tag[lives], choice[lives].int()), dim=1))
-        self._written.flatten().index_copy_(0, flat, self.writes[lives])
+            penalty = np.square(key).sum(1)
+        self._keys[lives, :-1, place] = key
+        self._keys[lives, -1, place] = penalty
+        self._values[lives, place] = value[lives]
+        self._notes[lives, place, 0] = tag[lives]
+        self._notes[lives, place, 1] = choice[lives]
+        self._written[lives, place] = self.writes[lives]
         self.writes[lives] += 1
         self._entries[lives] += new
         self._changed |= which
-        self._used = min(int(self._entries.max()), self.config.capacity)
 
-    def _flat(self, lives: Tensor, places: Tensor) -> Tensor:
-        """Row of an entry in the tables with lives and places as one axis."""
-        return (lives * self._keys.shape[1] + places).flatten()
-
-    def _nearest(self, query: Tensor, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
+    def _nearest(self, query: Array, rows: Array | slice) -> tuple[Array, Array]:
         """Places [b, k] of the nearest entries, nearest first, and whether they count as found [b, k]."""
-        k, used = self.config.neighbours, self._used
-        if not used:
-            return torch.zeros(len(query), k, dtype=torch.long), torch.zeros(len(query), k, dtype=torch.bool)
-        keys, written = self._keys[rows, :used], self._written[rows, :used]
+        used = min(max(1, int(self._entries.max())), self.config.capacity)
+        keys, written = self._keys[rows, :, :used], self._written[rows, :used]
         # Scores have the order of the kernel, up to what is the same for all entries of a life.
         if self.config.kernel == "l1":
-            score = -distance("l1", keys[..., :-1], query) - keys[..., -1]
+            score = -np.abs(keys[:, :-1] - query[:, :, None]).sum(1) - keys[:, -1]
         else:
             scaled = 2 * query if self.config.kernel == "l2" else query
-            asked = torch.cat((scaled, query.new_full((len(query), 1), -1)), dim=1)
-            score = torch.bmm(keys, asked.unsqueeze(2)).squeeze(2)
-        order = written if self.config.ties == "newest" else -written
-        places, found = [], []
-        for _ in range(k):
-            best = score.amax(1, keepdim=True)
-            tied = score >= best - _ROUNDING * best.abs()
-            place = torch.where(tied, order, torch.iinfo(torch.int32).min).argmax(1, keepdim=True)
-            places.append(place)
-            found.append(best > -torch.inf)
-            if len(places) < k:
-                score = score.scatter(1, place, -torch.inf)
-        nearest, there = torch.cat(places, dim=1), torch.cat(found, dim=1)
+            asked = np.concatenate((scaled, np.full((len(query), 1), -1, dtype=np.float32)), axis=1)
+            score = np.matmul(asked[:, None], keys)[:, 0]
+        lives = np.arange(len(query))
+        places = np.empty((len(query), self.config.neighbours), dtype=np.int64)
+        found = np.empty(places.shape, dtype=bool)
+        for neighbour in range(self.config.neighbours):
+            best = score.max(1, keepdims=True)
+            tied = score >= best - _ROUNDING * np.abs(best)
+            life, place = np.divmod(np.flatnonzero(tied), used)
+            if len(place) > len(query):
+                age = written[life, place] if self.config.ties == "newest" else -written[life, place]
+                order = np.lexsort((age, life))
+                place = place[order][np.flatnonzero(np.diff(life[order], append=-1))]  # the last one of each life
+            places[:, neighbour], found[:, neighbour] = place, best[:, 0] > -np.inf
+            score[lives, place] = -np.inf
         if self.config.threshold is not None:
-            chosen = keys.gather(1, nearest[..., None].expand(-1, -1, keys.shape[2]))[..., :-1]
-            there &= similarity(self.config.kernel, chosen, query) >= self.config.threshold
-        return nearest, there
+            chosen = np.take_along_axis(keys[:, :-1], places[:, None], axis=2).swapaxes(1, 2)
+            found &= self._similarity(chosen, query) >= self.config.threshold
+        return places, found
+
+    def _similarity(self, keys: Array, query: Array) -> Array:
+        return similarity(self.config.kernel, torch.from_numpy(keys), torch.from_numpy(query)).numpy()
 
     def _make_room(self, needed: int) -> None:
-        room = self._keys.shape[1]
+        room = self._written.shape[1]
         if needed <= room:
             return
         more = min(self.config.capacity, max(needed, 2 * room)) - room
+        self._keys = np.pad(self._keys, ((0, 0), (0, 0), (0, more)))
+        self._keys[:, -1, room:] = np.inf
+        self._values = np.pad(self._values, ((0, 0), (0, more), (0, 0)))
+        self._notes = np.pad(self._notes, ((0, 0), (0, more), (0, 0)))
+        self._written = np.pad(self._written, ((0, 0), (0, more)))
 
-        def longer(table: Tensor) -> Tensor:
-            return torch.cat((table, table.new_zeros(table.shape[0], more, *table.shape[2:])), dim=1)
-
-        self._keys, self._values = longer(self._keys), longer(self._values)
-        self._keys[:, room:, -1] = torch.inf
-        self._notes, self._written = longer(self._notes), longer(self._written)
-
-    def contents(self, life: int) -> dict[str, NDArray[Any]]:
+    def contents(self, life: int) -> dict[str, Array]:
         """What one life holds, in the order of writing: `keys` [N, K], `values` [N, H], `tags` [N], `choices` [N].
 
         With the cosine, keys have length 1.
         """
-        filled = self._keys[life, :, -1].isfinite().nonzero().squeeze(1)
+        filled = np.flatnonzero(np.isfinite(self._keys[life, -1]))
         order = filled[self._written[life, filled].argsort()]
-        tables = {
-            "keys": self._keys[life, order, :-1],
+        return {
+            "keys": self._keys[life, :-1, order],
             "values": self._values[life, order],
             "tags": self._notes[life, order, 0],
             "choices": self._notes[life, order, 1],
         }
-        return {name: table.numpy() for name, table in tables.items()}
 
     def bytes_per_life(self) -> int:
         """Memory that one life takes at present."""
-        tables = (self._keys, self._values, self._notes, self._written)
-        return sum(table.element_size() * table[0].numel() for table in tables)
+        return sum(table[0].nbytes for table in (self._keys, self._values, self._notes, self._written))
 
     # Exact resume ------------------------------------------------------------------------------------------
 
     _SAVED = ("_keys", "_values", "_notes", "_written", "writes", "_entries")
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, Array]:
         """All that the memories hold."""
-        return {name.strip("_"): getattr(self, name).numpy().copy() for name in self._SAVED}
+        return {name.strip("_"): getattr(self, name).copy() for name in self._SAVED}
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def restore(self, arrays: Mapping[str, Array]) -> None:
         """Go on from a `state` of a dictionary with the same settings."""
         for name in self._SAVED:
-            setattr(self, name, torch.from_numpy(arrays[name.strip("_")].copy()))
-        self._used = min(int(self._entries.max()), self.config.capacity)
-        self._changed = torch.ones(self.lives, dtype=torch.bool)
+            setattr(self, name, arrays[name.strip("_")].copy())
+        self._changed = np.ones(self.lives, dtype=bool)

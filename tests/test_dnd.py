@@ -81,11 +81,11 @@ def test_against_a_dictionary_in_plain_python(block):
         plain = [PlainDictionary(config) for _ in range(lives)]
         for step in range(30):
             clear = rng.random(lives) < 0.04
-            memory.clear(torch.from_numpy(clear))
+            memory.clear(clear)
             plain = [PlainDictionary(config) if gone else life for gone, life in zip(clear, plain, strict=True)]
             query = rng.integers(-1, 2, size=(lives, KEY)).astype(np.float32)
             ask = rng.random(lives) < 0.8
-            got = memory.read(torch.from_numpy(query), torch.from_numpy(ask))
+            got = memory.read(query, ask)
             for life in range(lives):
                 expected = plain[life].read(query[life].tolist()) if ask[life] else []
                 for place in range(config.neighbours):
@@ -97,8 +97,8 @@ def test_against_a_dictionary_in_plain_python(block):
             key = rng.integers(-1, 2, size=(lives, KEY)).astype(np.float32)
             value = rng.standard_normal((lives, VALUE)).astype(np.float32)
             store = rng.random(lives) < 0.7
-            tag = torch.full((lives,), step, dtype=torch.int32)
-            memory.write(torch.from_numpy(key), torch.from_numpy(value), tag, tag, torch.from_numpy(store))
+            tag = np.full(lives, step, dtype=np.int32)
+            memory.write(key, value, tag, tag, store)
             for life in np.flatnonzero(store):
                 plain[life].write(key[life].tolist(), value[life].tolist(), step)
 
@@ -106,10 +106,10 @@ def test_against_a_dictionary_in_plain_python(block):
 def test_room_grows_with_the_entries_only():
     memory = Dictionary(2, MemoryConfig(capacity=100_000), KEY, VALUE)
     small = memory.bytes_per_life()
-    everywhere = torch.ones(2, dtype=torch.bool)
+    rng, everywhere = np.random.default_rng(0), np.ones(2, dtype=bool)
     for step in range(100):
-        tag = torch.full((2,), step, dtype=torch.int32)
-        memory.write(torch.randn(2, KEY), torch.randn(2, VALUE), tag, tag, everywhere)
+        key, value = rng.random((2, KEY), dtype=np.float32), rng.random((2, VALUE), dtype=np.float32)
+        memory.write(key, value, np.full(2, step), np.full(2, step), everywhere)
     assert small < memory.bytes_per_life() < 100 * small
 
 
