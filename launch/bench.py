@@ -30,11 +30,11 @@ from ..envs import registry
 from ..learner.learner import Learner
 from ..models.agent import Agent
 from .bench_memory import ENTRIES, MemoryCost, memory_cost, show_memory_costs
-from .cluster import ray_session
 from .config import TrainConfig, train_config
 from .console import console
 from .engine import agent_for, batch_unrolls, worker_specs
 from .failures import reported
+from .session import ray_session
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ def _engine(
         yield SerialEngine(config, folder.path, checkpoint)
         return
     # Importing Ray takes a second that one-process runs do not need.
-    from .cluster import ray_session
     from .ray_engine import RayEngine
+    from .session import ray_session
 
     with console.status("starting Ray"):
         session = ray_session(config)
