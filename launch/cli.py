@@ -54,8 +54,19 @@ def main() -> None:
     importlib.import_module(f".{verb}", __package__).main()
 
 
+PATHS = ("run=", "resume=", "out=")
+
+
 def _override(verb: str, argument: str) -> str:
-    """`evaluate` knows a task's options only after it has read the run: Hydra is told to add what it does not know."""
+    """An argument in the form that Hydra's grammar wants.
+
+    Paths are quoted, since a run folder of a sweep may be called `seed=0,model=gru`. `evaluate` knows a task's options
+    only after it has read the run: Hydra is told to add what it does not know.
+    """
+    if argument.startswith(PATHS) and not argument.endswith(("'", '"', "=null")):
+        name, _, path = argument.partition("=")
+        escaped = path.replace("'", "\\'")
+        return f"{name}='{escaped}'"
     return f"++{argument}" if verb == "evaluate" and argument.startswith("task.") else argument
 
 

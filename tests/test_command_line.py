@@ -122,10 +122,42 @@ def test_sweep_with_joblib_and_merged_figures(tmp_path):
     assert len(found) == 3
     vectors = [newest(run).tensors["agent.policy.weight"] for run in found]
     assert not (vectors[0] == vectors[1]).all()
-    output = call(tmp_path, "figures", f"run={found[0].parent}/*")
-    assert "3 runs" in output
+    assert "3 runs" in output, "the sweep ends with the merged table"
     assert "mean ± SD" in output
+    (found[0].parent / "merged_results.json").unlink()
+    assert "3 runs" in call(tmp_path, "figures", f"run={found[0].parent}/*")
     assert len(json.loads((found[0].parent / "merged_results.json").read_text())["runs"]) == 3
+
+
+def test_agents_with_and_without_a_memory_are_compared(tmp_path):
+    """One sweep over agents: memory files and figures, the tests between agents, and a lesion of a trained one."""
+    small = [
+        "task=episodic_two_step",
+        "cluster=none",
+        "run.env_steps=20000",
+        "evaluate.episodes=64",
+        "run.log_points=5",
+    ]
+    output = call(tmp_path, "train", "-m", "model=ep_lstm,incremental", "seed=0,1", *small)
+    assert "episodic_two_step, episodic: 2 runs" in output
+    assert "episodic_two_step, incremental: 2 runs" in output
+    found = runs(tmp_path, "episodic_two_step")
+    merged = json.loads((found[0].parent / "merged_results.json").read_text())
+    assert {run["agent"] for run in merged["runs"]} == {"episodic", "incremental"}
+    assert merged["comparison"]
+    episodic = next(run for run in found if "ep_lstm" in run.name)
+    results = json.loads((episodic / "results.json").read_text())
+    assert results["memory"]["hit_rate"] > 0.99
+    assert len(results["gate_by_unit"]["all"]) == 48
+    assert (episodic / "memory.safetensors").is_file()
+    assert (episodic / "figures" / "memory_contents.png").is_file()
+    lesion = ["evaluate", f"run={episodic}", "episodes=64", "closed_above=0.3"]
+    assert "name=<name>" in call(tmp_path, *lesion, status=2)
+    call(tmp_path, *lesion, "name=lesion")
+    gates = json.loads((episodic / "evaluations" / "lesion" / "results.json").read_text())["gate_by_unit"]["all"]
+    assert all(gate == 0 for gate, whole in zip(gates, results["gate_by_unit"]["all"], strict=True) if whole > 0.3)
+    assert any(gate == 0 for gate in gates)
+    assert "no unit's mean gate" in call(tmp_path, *lesion[:-1], "closed_above=1.0", "name=none", status=2)
 
 
 def test_a2c_repeats_bit_for_bit_and_resumes_exactly(tmp_path):
