@@ -5,6 +5,9 @@ finished unroll with `feed` when the learner has taken it, so that at most `in_f
 time, running or waiting. Any failure (a killed process, an exception of the environment, a failing constructor, no
 unroll within the timeout) replaces the actor after a back-off; past the budget the pool raises with the actor's own
 traceback.
+
+Nodes of a cluster come and go. An actor that went with its node is replaced outside the budget, when there is room for
+it; with `actors.auto` the pool also grows with the cluster. Room is what the cluster's CPUs allow.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from .remote import RolloutActor
 from .rollout import UnrollReport, WorkerSpec
@@ -55,26 +58,36 @@ class _Slot:
     calls: deque[_Call] = field(default_factory=deque)
     since: float = 0.0
     """When the process was started, or when the oldest call became the oldest."""
+    node: str = ""
+    """Ray's id of the node where it runs."""
     failures_in_a_row: int = 0
     restart_at: float | None = None
     params_version: int = -1
 
 
+ROOM_EVERY_S = 1.0
+"""How often the cluster is asked for its size."""
+
+
+def room_for(cpus: float) -> int:
+    """Actors of so many CPUs each that the cluster could hold if nothing else ran on it."""
+    total = ray.cluster_resources().get("CPU", 0.0)
+    return int((total + 1e-6) / cpus) if cpus else sys.maxsize
+
+
 class ActorPool:
-    """N supervised rollout actors.
+    """Supervised rollout actors.
 
     Args:
-        specs: one for each actor.
+        specs: one for each actor; with `config.auto` more are made like the first as the cluster grows.
         config: timeouts, budget, back-off.
-        start: makes the Ray actor of a spec (placement is the caller's business).
     """
 
-    def __init__(
-        self, specs: Sequence[WorkerSpec], config: ActorsConfig, start: Callable[[WorkerSpec], Any] | None = None
-    ) -> None:
+    def __init__(self, specs: Sequence[WorkerSpec], config: ActorsConfig) -> None:
         self._config = config
-        self._start = start or self._default_start
         self._slots = [_Slot(spec) for spec in specs]
+        self._room = len(self._slots)
+        self._room_at = 0.0
         self._params: tuple[int, Any] = (-1, None)
         self.restarts = 0
         """Replacements so far."""
@@ -82,16 +95,16 @@ class ActorPool:
         """Unrolls delivered so far."""
         self.last_failure = ""
 
-    def _default_start(self, spec: WorkerSpec) -> Any:
-        # No restarts by Ray itself: a restarted process must get its calls from the pool, with fresh parameters.
-        options = {"num_cpus": self._config.cpus, "max_restarts": 0, "max_task_retries": 0}
-        return RolloutActor.options(**options).remote(spec, list(sys.path))
-
     # Parameters and calls ----------------------------------------------------------------------------------
 
     def broadcast(self, version: int, vector: Any) -> None:
         """Calls from now on act with these parameters (an array, or a reference to one)."""
         self._params = (version, vector)
+
+    def forget_versions(self) -> None:
+        """Versions are counted anew: what the actors hold is not what their number says."""
+        for slot in self._slots:
+            slot.params_version = -1
 
     def begin(self) -> None:
         """Start all processes. They begin to play as soon as they stand."""
@@ -131,6 +144,11 @@ class ActorPool:
         """The Ray actors, by actor id; None where one is about to be replaced."""
         return [slot.handle for slot in self._slots]
 
+    @property
+    def playing(self) -> int:
+        """Actors that have a process at present."""
+        return sum(slot.handle is not None for slot in self._slots)
+
     def close(self) -> None:
         """End all processes."""
         for slot in self._slots:
@@ -139,7 +157,11 @@ class ActorPool:
     # Inside ------------------------------------------------------------------------------------------------
 
     def _launch(self, slot: _Slot) -> None:
-        slot.handle = self._start(slot.spec)
+        # No restarts by Ray itself: a restarted process must get its calls from the pool, with fresh parameters.
+        placed = RolloutActor.options(
+            num_cpus=self._config.cpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
+        )
+        slot.handle = placed.remote(slot.spec, list(sys.path))
         slot.starting = slot.handle.ready.remote()
         slot.since = time.monotonic()
         slot.restart_at = None
@@ -147,7 +169,7 @@ class ActorPool:
 
     def _started(self, slot: _Slot) -> None:
         try:
-            ray.get(slot.starting)
+            _, slot.node = ray.get(slot.starting)
         except RayError as error:
             self._fail(slot, "could not start", error)
             return
@@ -178,14 +200,32 @@ class ActorPool:
 
     def _supervise(self) -> None:
         now = time.monotonic()
+        if now - self._room_at > ROOM_EVERY_S:
+            self._room_at, self._room = now, room_for(self._config.cpus)
+            if self._config.auto and self._room > len(self._slots):
+                self._grow(self._room - len(self._slots))
         for slot in self._slots:
             if slot.restart_at is not None:
-                if now >= slot.restart_at:
+                if now >= slot.restart_at and self.playing < self._room:
                     self._launch(slot)
             elif slot.starting is not None and now - slot.since > self._config.start_timeout_s:
                 self._fail(slot, f"did not start within {self._config.start_timeout_s:g} s", None)
             elif slot.calls and now - slot.since > self._config.timeout_s:
                 self._fail(slot, f"hangs: no unroll within {self._config.timeout_s:g} s", None)
+
+    def _grow(self, count: int) -> None:
+        pattern = self._slots[0].spec
+        for actor_id in range(len(self._slots), len(self._slots) + count):
+            self._slots.append(_Slot(replace(pattern, actor_id=actor_id, generation=0), restart_at=0.0))
+        log.warning("the cluster has grown: %d more actor(s)", count)
+
+    @staticmethod
+    def _went_with_its_node(slot: _Slot, error: RayError | None) -> bool:
+        """Whether the actor died because its machine did, for which nothing that it plays is to blame."""
+        if not isinstance(error, RayActorError):
+            return False
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        return "node has died" in str(error) or (bool(slot.node) and slot.node not in alive)
 
     def _fail(self, slot: _Slot, what: str, error: RayError | None) -> None:
         actor = f"actor {slot.spec.actor_id} ({slot.spec.task})"
@@ -193,7 +233,13 @@ class ActorPool:
         text = str(error).strip() if error is not None else ""
         reason = f"{actor} {what}" + (f":\n{text}" if text else "")
         self.last_failure = reason
+        with_its_node = self._went_with_its_node(slot, error)
         self._kill(slot)
+        if with_its_node:
+            self._room_at = 0.0
+            self._replace_after(slot, self._config.backoff_s)
+            log.warning("%s went with its node; it is replaced when there is room", actor)
+            return
         if self.restarts >= self._config.max_restarts:
             raise ActorsFailedError(
                 f"{self.restarts} restarts were made, which is the budget (actors.max_restarts); the last failure:\n"
@@ -202,10 +248,14 @@ class ActorPool:
         self.restarts += 1
         wait_s = min(30.0, self._config.backoff_s * 2**slot.failures_in_a_row)
         slot.failures_in_a_row += 1
-        slot.spec = replace(slot.spec, generation=slot.spec.generation + 1)
-        slot.restart_at = time.monotonic() + wait_s
+        self._replace_after(slot, wait_s)
         last_line = text.splitlines()[-1] if isinstance(error, RayTaskError) and text else what
         log.warning("%s %s; restart %d in %.1f s", actor, last_line, self.restarts, wait_s)
+
+    @staticmethod
+    def _replace_after(slot: _Slot, wait_s: float) -> None:
+        slot.spec = replace(slot.spec, generation=slot.spec.generation + 1)
+        slot.restart_at = time.monotonic() + wait_s
 
     @staticmethod
     def _kill(slot: _Slot) -> None:

@@ -24,9 +24,9 @@ class Rollouts:
         sys.path.extend(path for path in import_paths if path not in sys.path)
         self._worker = RolloutWorker(spec)
 
-    def ready(self) -> int:
-        """The process id, once the environment stands."""
-        return os.getpid()
+    def ready(self) -> tuple[int, str]:
+        """The process id and Ray's id of the node, once the environment stands."""
+        return os.getpid(), ray.get_runtime_context().get_node_id()
 
     def unroll(self, version: int, vector: Vector | None) -> tuple[UnrollReport, Trajectory, dict[str, Array]]:
         """Load parameters (unless they are the ones already held, when `vector` may be None) and play one unroll.

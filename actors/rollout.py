@@ -115,9 +115,8 @@ class RolloutWorker:
 
     def load(self, version: int, vector: Vector) -> None:
         """Act with these parameters from now on."""
-        if version != self.params_version:
-            load_vector(vector, self.agent.parameters())
-            self.params_version = version
+        load_vector(vector, self.agent.parameters())
+        self.params_version = version
 
     @torch.inference_mode()
     def unroll(self) -> Unroll:

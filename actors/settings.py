@@ -14,6 +14,8 @@ class ActorsConfig:
     """`conf/actors/`: how many actors, how large, and when to give up on one."""
 
     num: int = 2
+    auto: bool = False
+    """As many actors as the cluster has CPUs for, more or fewer as nodes come and go; `num` does not count then."""
     envs: int = 32
     """Episodes side by side in one actor."""
     cpus: float = 1.0

@@ -6,6 +6,7 @@ Nothing past this module sees a configuration object of Hydra or OmegaConf.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,11 @@ from ..learner.algorithm import AlgorithmConfig
 from ..models.agent import ModelConfig
 
 
+def local_cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class ConfigError(ValueError):
     """A setting that cannot be; the message names it and what may stand there."""
 
@@ -29,7 +35,7 @@ class RayConfig:
 
     dashboard: bool = False
     object_store_mb: int = 512
-    wait_s: float = 10.0
+    wait_s: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class LearnerConfig:
 
     device: str = "auto"
     bf16: bool = False
+    max_restarts: int = 3
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,10 @@ def train_config(composed: DictConfig) -> TrainConfig:
     try:
         schema = OmegaConf.structured(TrainConfig)
         _thaw(schema)
-        merged = OmegaConf.merge(schema, {f.name: composed[f.name] for f in dataclasses.fields(TrainConfig)})
+        given = {f.name: composed[f.name] for f in dataclasses.fields(TrainConfig)}
+        if given["actors"].num == "auto":
+            given["actors"] = {**given["actors"], "num": local_cpus(), "auto": True}
+        merged = OmegaConf.merge(schema, given)
         config: TrainConfig = _plain(OmegaConf.to_object(merged))
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(str(error).strip()) from error
@@ -144,6 +154,11 @@ def train_config(composed: DictConfig) -> TrainConfig:
     task_settings({"name": config.task_name, **config.evaluation_task_options})
     if config.algo.synchronous and config.actors.lag_updates:
         raise ConfigError("actors.lag_updates needs an asynchronous algorithm (algo=impala or algo=a3c)")
+    if config.actors.auto and (config.algo.synchronous or not config.actors.cpus):
+        raise ConfigError(
+            "actors.num=auto needs an asynchronous algorithm (algo=impala or algo=a3c) and actors.cpus above 0: "
+            "give the number of actors"
+        )
     in_flight = config.actors.num * config.actors.in_flight
     if not config.algo.synchronous and config.algo.batch_unrolls > in_flight:
         raise ConfigError(

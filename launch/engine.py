@@ -34,6 +34,18 @@ class LearnerFailedError(RuntimeError):
     """The learner's process died or could not start."""
 
 
+class LearnerReplaced(Exception):  # noqa: N818  # not an error: the training goes on
+    """The learner's process died; another one stands in its place.
+
+    Attributes:
+        checkpoint: where the new one goes on from, None for the start of the run. Updates after it are lost.
+    """
+
+    def __init__(self, reason: str, checkpoint: Checkpoint | None) -> None:
+        super().__init__(reason)
+        self.checkpoint = checkpoint
+
+
 WINDOW = 8
 """Unrolls whose trials the training curves are computed from."""
 
@@ -58,15 +70,24 @@ class Counters:
     """Finished trajectories lay before the learner took them (summed over trajectories)."""
     taken: int
     """Trajectories that the learner took."""
+    actors: int
+    """Actors that play at present."""
     restarts: int
     """Actors that were replaced."""
+    learner_restarts: int
+    """Learners that were replaced."""
 
 
 class Engine(Protocol):
     """What drives a training: one call of `step` is one update."""
 
     def step(self) -> Update:
-        """Make one update."""
+        """Make one update.
+
+        Raises:
+            Interrupted: if a stop was asked for.
+            LearnerReplaced: if the learner died and another one stands.
+        """
 
     def counters(self) -> Counters:
         """Totals so far."""
@@ -78,7 +99,7 @@ class Engine(Protocol):
         """Version and parameters as they are now."""
 
     def save(self, extra: Mapping[str, Any], best: bool) -> None:
-        """Write a checkpoint; `extra` is plain JSON that joins it."""
+        """Write a checkpoint; `extra` is plain JSON that joins it. Raises `LearnerReplaced` as `step` does."""
 
     def close(self) -> None:
         """End all processes."""
@@ -139,7 +160,8 @@ class SerialEngine:
         while (taken := self._handoff.take()) is None:
             worker = self._workers[self._turn % len(self._workers)]
             self._turn += 1
-            worker.load(*self._published[0])
+            if worker.params_version != self._published[0][0]:
+                worker.load(*self._published[0])
             unroll = worker.unroll()
             self._window.append(unroll.info)
             self._handoff.put((unroll.trajectory, unroll.report))
@@ -154,7 +176,8 @@ class SerialEngine:
         return Update(metrics, [report for _, report in taken])
 
     def counters(self) -> Counters:  # noqa: D102
-        return Counters(self._handoff.learner_waited_s, self._handoff.data_waited_s, self._handoff.taken, 0)
+        handoff = self._handoff
+        return Counters(handoff.learner_waited_s, handoff.data_waited_s, handoff.taken, len(self._workers), 0, 0)
 
     def window(self) -> list[Mapping[str, Array]]:  # noqa: D102
         return list(self._window)

@@ -15,21 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ..actors.pool import ActorPool, Finished
+from ..actors.pool import ActorPool, Finished, room_for
 from ..actors.settings import ActorsConfig
-from ..learner.checkpoint import Checkpoint
+from ..learner.checkpoint import Checkpoint, CheckpointFolder, NoCheckpointError
 from ..learner.remote import PREFETCH, LearnerActor
 from ..models.flat import Vector
 from ..replay.handoff import Handoff
 from ..replay.trajectory import Array
-from .config import TrainConfig
+from .config import ConfigError, TrainConfig
 from .engine import (
     WINDOW,
     Counters,
     Interrupted,
     LearnerFailedError,
+    LearnerReplaced,
     Update,
     WorkerState,
     agent_for,
@@ -56,37 +58,28 @@ class RayEngine:
         self, config: TrainConfig, folder: Path, checkpoint: Checkpoint | None, stopping: Callable[[], bool]
     ) -> None:
         self._stopping = stopping
-        self._config = config
+        self._folder = folder
+        self._config = config = _sized(config)
         self._synchronous = config.algo.synchronous
         self._pool = ActorPool(worker_specs(config), self._actors_config())
         self._handoff: Handoff[Finished] = Handoff(batch_unrolls(config))
         self._pending: deque[_Pending] = deque()
         self._window: deque[ray.ObjectRef] = deque(maxlen=WINDOW)
         self._answered: list[Finished] = []
-        self._updates = 0
-        gpus = 1 if config.learner.device == "cuda" or self._gpu_for_auto() else 0
-        # The learner shares the driver's share of the machine: it reserves no CPU of its own.
-        self._learner = LearnerActor.options(num_cpus=0, num_gpus=gpus).remote(
-            agent_for(config),
-            config.algo,
-            config.run.env_steps,
-            config.seed,
-            config.learner.device,
-            config.learner.bf16,
-            str(folder),
-            config.run.keep_checkpoints,
-        )
+        self._learner_restarts = 0
+        self._learner = self._start_learner()
         self._pool.begin()  # processes take seconds to start: all at once
-        if checkpoint is not None:
-            self._ask_learner(self._learner.restore.remote(checkpoint))
-        version, vector = self.parameters()
-        self._updates = version
-        self._published = deque([(version, ray.put(vector))], maxlen=config.actors.lag_updates + 1)
-        self._pool.broadcast(*self._published[0])
+        self._go_on_from(checkpoint)
         if checkpoint is not None:
             self._restore_workers(checkpoint)
 
     def step(self) -> Update:  # noqa: D102  # see Engine
+        try:
+            return self._step()
+        except LearnerFailedError as error:
+            raise self._replace_learner(error) from error
+
+    def _step(self) -> Update:
         if self._synchronous:
             # Only now, so that between two steps nobody plays and a checkpoint holds exactly this moment.
             for unroll in self._answered:
@@ -111,14 +104,15 @@ class RayEngine:
 
     def counters(self) -> Counters:  # noqa: D102
         handoff = self._handoff
-        return Counters(handoff.learner_waited_s, handoff.data_waited_s, handoff.taken, self._pool.restarts)
+        waited = (handoff.learner_waited_s, handoff.data_waited_s, handoff.taken)
+        return Counters(*waited, self._pool.playing, self._pool.restarts, self._learner_restarts)
 
     def window(self) -> list[Mapping[str, Array]]:  # noqa: D102
         infos = []
         for ref in list(self._window):
             try:
                 infos.append(ray.get(ref, timeout=10))
-            except (RayActorError, ray.exceptions.GetTimeoutError, ray.exceptions.ObjectLostError):
+            except (RayActorError, ray.exceptions.GetTimeoutError, ObjectLostError):
                 continue  # its actor's node went; the next unroll takes its place
         return infos
 
@@ -127,13 +121,66 @@ class RayEngine:
         return version, vector
 
     def save(self, extra: Mapping[str, Any], best: bool) -> None:  # noqa: D102
-        self._ask_learner(self._learner.save.remote(*pack_workers(extra, self._worker_states()), best))
+        try:
+            self._ask_learner(self._learner.save.remote(*pack_workers(extra, self._worker_states()), best))
+        except LearnerFailedError as error:
+            raise self._replace_learner(error) from error
 
     def close(self) -> None:  # noqa: D102
         self._pool.close()
         ray.kill(self._learner)
 
     # Inside ------------------------------------------------------------------------------------------------
+
+    def _start_learner(self) -> Any:
+        config = self._config
+        gpus = 1 if config.learner.device == "cuda" or self._gpu_for_auto() else 0
+        # Where the GPU is, else beside the driver (if that node still stands). It shares the driver's part of the
+        # machine and reserves no CPU of its own.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        placed = LearnerActor.options(num_cpus=0, num_gpus=gpus, scheduling_strategy="DEFAULT" if gpus else here)
+        return placed.remote(
+            agent_for(config),
+            config.algo,
+            config.run.env_steps,
+            config.seed,
+            config.learner.device,
+            config.learner.bf16,
+            str(self._folder),
+            config.run.keep_checkpoints,
+        )
+
+    def _go_on_from(self, checkpoint: Checkpoint | None) -> None:
+        """Give the learner a checkpoint's state and let the actors act with its parameters."""
+        if checkpoint is not None:
+            self._ask_learner(self._learner.restore.remote(checkpoint))
+        self._updates, vector = self.parameters()
+        self._published = deque([(self._updates, ray.put(vector))], maxlen=self._config.actors.lag_updates + 1)
+        self._pool.broadcast(*self._published[0])
+
+    def _replace_learner(self, error: LearnerFailedError) -> LearnerReplaced:
+        """Another learner in the place of one that died, from the newest checkpoint; what was under way is dropped.
+
+        Raises:
+            LearnerFailedError: when `learner.max_restarts` is spent.
+        """
+        limit = self._config.learner.max_restarts
+        if self._learner_restarts >= limit:
+            raise LearnerFailedError(f"{error}\n{limit} learners were started anew (learner.max_restarts)") from error
+        self._learner_restarts += 1
+        ray.kill(self._learner)
+        lost = [unroll for pending in self._pending for unroll in pending.unrolls]
+        self._pending.clear()
+        try:
+            checkpoint, _, _ = CheckpointFolder(self._folder / "checkpoints").newest()
+        except NoCheckpointError:
+            checkpoint = None
+        self._learner = self._start_learner()
+        self._pool.forget_versions()
+        self._go_on_from(checkpoint)
+        if self._synchronous:
+            self._answered += lost  # their actors wait to be fed
+        return LearnerReplaced(str(error), checkpoint)
 
     def _actors_config(self) -> ActorsConfig:
         return dataclasses.replace(self._config.actors, in_flight=1) if self._synchronous else self._config.actors
@@ -161,8 +208,15 @@ class RayEngine:
     def _finished_update(self) -> Update | None:
         if not self._pending or not ray.wait([self._pending[0].metrics], timeout=0)[0]:
             return None
+        try:
+            metrics = self._ask_learner(self._pending[0].metrics)
+        except ObjectLostError:
+            # A trajectory went with the node that held it, before the learner read it: the update was not made.
+            lost = self._pending.popleft()
+            for unroll in lost.unrolls if self._synchronous else []:
+                self._pool.feed(unroll)
+            return None
         done = self._pending.popleft()
-        metrics = self._ask_learner(done.metrics)
         self._updates += 1
         if self._updates % self._config.algo.broadcast_every == 0:
             # Passed on as a reference: small vectors travel inline, large ones are read once a node.
@@ -176,7 +230,7 @@ class RayEngine:
             return ray.get(ref)
         except RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
-        except (ActorDiedError, RayActorError) as error:
+        except RayActorError as error:
             raise LearnerFailedError(f"the learner's process ended: {error}") from error
 
     def _worker_states(self) -> list[WorkerState]:
@@ -194,3 +248,20 @@ class RayEngine:
             return
         states = unpack_workers(checkpoint, self._config.actors.num)
         ray.get([h.restore.remote(*state) for h, state in zip(self._pool.handles(), states, strict=False)])
+
+
+def _sized(config: TrainConfig) -> TrainConfig:
+    """With `actors.num=auto`: as many actors as there is room for.
+
+    Raises:
+        ConfigError: if these could never fill a batch.
+    """
+    if not config.actors.auto:
+        return config
+    num = max(1, room_for(config.actors.cpus))
+    if config.algo.batch_unrolls > num * config.actors.in_flight:
+        raise ConfigError(
+            f"algo.batch_unrolls={config.algo.batch_unrolls} trajectories can never be complete: the cluster has room "
+            f"for {num} actors with {config.actors.in_flight} unrolls in flight"
+        )
+    return dataclasses.replace(config, actors=dataclasses.replace(config.actors, num=num))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -11,12 +10,7 @@ from contextlib import contextmanager
 
 import ray
 
-from .config import ConfigError, TrainConfig
-
-
-def local_cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from .config import ConfigError, TrainConfig, local_cpus
 
 
 @contextmanager
@@ -26,7 +20,7 @@ def ray_session(config: TrainConfig) -> Iterator[str]:
     Raises:
         ConfigError: if nobody answers at the address, or the cluster has fewer CPUs or GPUs than the run asks for.
     """
-    needed = config.actors.num * config.actors.cpus
+    needed = config.actors.cpus * (1 if config.actors.auto else config.actors.num)
     inside = ray.is_initialized()  # in a task of Hydra's Ray launcher, or in an earlier job of a sweep
     if not inside:
         if config.cluster == "local":

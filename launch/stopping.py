@@ -21,10 +21,15 @@ class StopRequest:
         return self.requested
 
     def __enter__(self) -> StopRequest:
+        self.listen()
+        return self
+
+    def listen(self) -> None:
+        """Take the signals, again where a library has taken them since (Ray does when it starts)."""
         if threading.current_thread() is threading.main_thread():
             for number in self.SIGNALS:
-                self._before[number] = signal.signal(number, self._on_signal)
-        return self
+                handler = signal.signal(number, self._on_signal)
+                self._before.setdefault(number, handler)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

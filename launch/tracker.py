@@ -43,7 +43,7 @@ class Tracker:
         self._wall_before = wall_s
         self._started = self._last_time = time.perf_counter()
         self._last_steps = resumed_at
-        self._last_counters = Counters(0.0, 0.0, 0, 0)
+        self._last_counters = Counters(0.0, 0.0, 0, 0, 0, 0)
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._count = 0
         self._returns: deque[float] = deque(maxlen=RECENT_EPISODES)
@@ -101,7 +101,9 @@ class Tracker:
             **{name: total / self._count for name, total in self._sums.items()},
             "wait/learner_share": (counters.learner_waited_s - last.learner_waited_s) / elapsed,
             "wait/data_s": (counters.data_waited_s - last.data_waited_s) / max(1, taken),
+            "actors/playing": counters.actors,
             "actors/restarts": counters.restarts,
+            "learner/restarts": counters.learner_restarts,
         }
         self._write_csv(row)
         for name, value in row.items():

@@ -26,7 +26,7 @@ from ..learner.snapshot import agent_of
 from ..models.agent import Agent, describe_difference
 from .config import ConfigError, TrainConfig, task_settings, train_config
 from .console import TrainingLine, console, errors
-from .engine import Engine, Interrupted, SerialEngine, agent_for
+from .engine import Engine, Interrupted, LearnerReplaced, SerialEngine, agent_for
 from .evaluation import evaluate_run, show_results
 from .failures import reported
 from .measures import flatten
@@ -51,6 +51,7 @@ def _engine(
     with console.status("starting Ray"):
         session = ray_session(config)
         description = session.__enter__()
+    stop.listen()
     console.print(description, style="dim")
     try:
         with console.status("starting actors"):
@@ -70,19 +71,32 @@ class _Training:
         self._config = config
         self._folder = folder
         self._engine = engine
-        saved = checkpoint.scalars if checkpoint is not None else {}
-        self._tracker = Tracker(
-            folder, saved.get("env_steps", 0), saved.get("episodes", 0), float(saved.get("wall_s", 0.0))
-        )
-        self._best = float(saved.get("best", "-inf"))
-        self._best_is_new = False
+        self._go_on_from(checkpoint, float(checkpoint.scalars.get("wall_s", 0.0)) if checkpoint is not None else 0.0)
         self._measured: set[str] = set()
         self._task = registry.get(config.task_name)
         self._settings = task_settings(config.task)
         self._tracker.text("config", f"```yaml\n{folder.config.read_text()}\n```")
 
+    def _go_on_from(self, checkpoint: Checkpoint | None, wall_s: float) -> None:
+        """Counters and curves as they were at a checkpoint; rows and points after it are dropped."""
+        saved = checkpoint.scalars if checkpoint is not None else {}
+        self._tracker = Tracker(self._folder, saved.get("env_steps", 0), saved.get("episodes", 0), wall_s)
+        self._best = float(saved.get("best", "-inf"))
+        self._best_is_new = False
+
     def run(self, stop: StopRequest) -> bool:
         """Train to the end of the run; False if a stop was asked for before it."""
+        while True:
+            try:
+                return self._run(stop)
+            except LearnerReplaced as replaced:
+                errors.print(f"warning: {replaced}", style="yellow")
+                self._tracker.close()
+                self._go_on_from(replaced.checkpoint, self._tracker.wall_s)
+                where = "its start" if replaced.checkpoint is None else f"{self._tracker.env_steps:,} steps"
+                errors.print(f"warning: another learner goes on from {where}", style="yellow")
+
+    def _run(self, stop: StopRequest) -> bool:
         total = self._config.run.env_steps
         log_every = max(1, total // self._config.run.log_points)
         figure_every = total / self._config.run.figures if self._config.run.figures else float("inf")

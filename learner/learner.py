@@ -152,7 +152,8 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
-        lags = [self.progress.updates - version for version in batch.params_versions]
+        # A learner that was replaced counts from its checkpoint; older trajectories may carry a higher version.
+        lags = [max(0, self.progress.updates - version) for version in batch.params_versions]
         self.progress = Progress(self.progress.updates + 1, env_steps + batch.fresh_env_steps)
         metrics |= {
             "learner/learning_rate": learning_rate,

@@ -232,11 +232,15 @@ def test_a_stop_saves_and_says_how_to_go_on(tmp_path, number):
     assert newest(run).scalars["env_steps"] > 0
 
 
-def test_ctrl_c_while_ray_trains(tmp_path):
-    """As a terminal does it: the whole group gets the signal."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_ray_trains(tmp_path, number):
+    """Ctrl-C as a terminal does it, the whole group gets the signal; SIGTERM as a preempted machine does."""
     process = start(tmp_path, "train", *SMALL, *LONG, start_new_session=True)
     wait_for_checkpoint(tmp_path / "runs" / "two_step", process)
-    os.killpg(process.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     output, _ = process.communicate(timeout=90)
     assert process.returncode == 130, output
     assert "go on with: prefrontal train resume=" in output

@@ -172,7 +172,7 @@ def test_measures_by_hand():
     assert measures["accuracy_by_step"] == {"new": [0, 1, 1], "repeated": [1, 0.5, 1]}
     assert measures["accuracy_noise_steps"] == {"new": 0.5, "repeated": 0.75}
     assert measures["repeated_noise_accuracy"] == 0.75
-    assert measures["reward_per_trial"] == pytest.approx(7 / 3)
+    assert measures["reward_per_trial"] == pytest.approx(2.25), "both kinds count alike"
     assert measures["return_new"] == pytest.approx(2)
     assert measures["return_repeated"] == pytest.approx(2.5)
     assert analyse(trials, settings) == {"repeated_noise_accuracy_by_recall": {"hit": 1.0, "miss": 0.5}}
@@ -198,7 +198,8 @@ def test_comparison_and_figures_of_several_agents():
             settings = ContextualChoiceSettings(**SMALL)
             env = ContextualChoiceEnv(settings, 30)
             trials, _ = simulate(env, BASELINES[name](env), 360, seed=seed)
-            history = {"env_steps": np.array([1e5, 1e6]), "reward_per_trial": np.array([2.0, 3.0])}
+            history = {"env_steps": np.array([1e5, 5e5, 1e6]), "return_repeated": np.array([np.nan, 3.0, 3.5])}
+            history |= {"return_new": np.array([2.0, 3.0, np.nan])}
             runs.append(Evaluation(trials, history, group=group))
     table = compare(runs, settings)["repeated_noise_accuracy"]
     assert table["episodic"]["mean"] > 0.9

@@ -86,12 +86,12 @@ def test_calls_in_flight_are_bounded(pool_of):
 def test_a_killed_process_is_replaced(pool_of):
     pool = pool_of(specs(2), config())
     collect(pool, 4)
-    victim = ray.get(pool.handles()[0].ready.remote())
+    victim, _ = ray.get(pool.handles()[0].ready.remote())
     os.kill(victim, signal.SIGKILL)
     while not any(unroll.generation == 1 and unroll.actor_id == 0 for unroll in collect(pool, 4)):
         assert pool.restarts <= 1
     assert pool.restarts == 1
-    assert ray.get(pool.handles()[0].ready.remote()) != victim
+    assert ray.get(pool.handles()[0].ready.remote())[0] != victim
 
 
 @pytest.mark.parametrize("fault", ["raise", "die", "nan", "shape", "constructor"])

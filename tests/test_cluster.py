@@ -1,0 +1,123 @@
+"""Faults larger than an actor: a learner that is killed, nodes of a real Ray cluster that join and go."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from ray.cluster_utils import Cluster
+
+PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
+SMALL = ["actors.cpus=1", "evaluate.episodes=20", "run.checkpoint_every_s=1", "run.folder=run", "algo.batch_unrolls=1"]
+
+
+def start(folder, *arguments):
+    return subprocess.Popen(
+        [*PROGRAM, "train", *SMALL, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def history(folder):
+    path = folder / "run" / "metrics.csv"
+    if not path.is_file() or len(path.read_text().splitlines()) < 3:
+        return None
+    return np.genfromtxt(path, delimiter=",", names=True, deletechars="")
+
+
+def wait_until(condition, process, limit_s=90):
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert process.poll() is None, process.stdout.read()[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def finish(process, limit_s=180):
+    output, _ = process.communicate(timeout=limit_s)
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+def processes_called(title, of):
+    found = []
+    for child in psutil.Process(of).children(recursive=True):
+        try:
+            if title in " ".join(child.cmdline()):
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("algo", ["impala", "a2c"])
+def test_a_killed_learner_is_replaced_from_the_newest_checkpoint(tmp_path, algo):
+    process = start(tmp_path, "actors.num=1", f"algo={algo}", "run.env_steps=1500000", "run.log_points=200")
+    checkpoints = tmp_path / "run" / "checkpoints"
+    wait_until(lambda: len(list(checkpoints.glob("update_*"))) >= 2, process)
+    (learner,) = processes_called("RemoteLearner", process.pid)
+    learner.send_signal(signal.SIGKILL)
+    output = finish(process)
+    assert "another learner goes on from" in output
+    rows = history(tmp_path)
+    steps = rows["env_steps"]
+    assert (np.diff(steps) > 0).all(), "a step was counted twice"
+    assert (np.diff(steps) < 3 * np.median(np.diff(steps))).all(), "the curve has a gap"
+    assert rows["learner/restarts"][-1] == 1
+    assert 1_500_000 <= steps[-1] < 1_520_000
+
+
+@pytest.fixture
+def cluster():
+    """A head with one (logical) CPU; nodes are added by the tests."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield made
+    made.shutdown()
+
+
+def test_the_pool_grows_and_shrinks_with_the_cluster(tmp_path, cluster):
+    process = start(
+        tmp_path,
+        f"cluster={cluster.address}",
+        "actors.num=auto",
+        "run.env_steps=100000000",
+        "run.log_points=20000",
+        "algo.learning_rate.start=0.001",
+    )
+
+    def playing():
+        rows = history(tmp_path)
+        return None if rows is None else rows["actors/playing"][-1]
+
+    wait_until(lambda: playing() == 1, process)
+    # Now: a driver that starts beside several nodes of one address may belong to any of them.
+    worker = cluster.add_node(num_cpus=1)
+    wait_until(lambda: playing() == 2, process)
+    cluster.add_node(num_cpus=1)
+    wait_until(lambda: playing() == 3, process)
+    cluster.remove_node(worker, allow_graceful=False)
+    wait_until(lambda: playing() == 2, process)
+    assert history(tmp_path)["actors/restarts"][-1] == 0, "a node that goes does not cost the budget"
+    steps = history(tmp_path)["env_steps"][-1]
+    wait_until(lambda: history(tmp_path)["env_steps"][-1] > steps + 50_000, process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output[-3000:]
+    assert (np.diff(history(tmp_path)["env_steps"]) > 0).all()
+
+
+def test_a_cluster_that_is_too_small_is_named_within_seconds(tmp_path, cluster):
+    for arguments, message in (
+        (["actors.num=3"], "the run asks for 3 CPUs (actors.num x actors.cpus), the cluster has 1"),
+        (["actors.num=1", "learner.device=cuda"], "no node of the cluster has a GPU"),
+    ):
+        process = start(tmp_path, f"cluster={cluster.address}", *arguments)
+        started = time.monotonic()
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 2, output[-3000:]
+        assert message in " ".join(output.split())
+        assert time.monotonic() - started < 30
