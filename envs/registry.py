@@ -55,8 +55,8 @@ class Task:
     """Figures of one or several evaluated seeds, main figure first."""
     headline: str = field(default="reward_per_trial")
     """The measure (a scalar of `summarise`) that tells how far training is."""
-    compare: Callable[[Sequence[Evaluation], Any], dict[str, Any]] | None = field(default=None)
-    """Measures across several evaluated seeds and agents, such as tests of differences."""
+    compared: tuple[str, ...] = field(default=())
+    """Scalars of `summarise` in which agents are tested against each other; empty: the headline."""
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
 

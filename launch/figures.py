@@ -10,6 +10,7 @@ import hydra
 from omegaconf import DictConfig
 
 from ..envs import registry
+from ..envs.groups import compare, groups_of
 from .config import ConfigError, TrainConfig, task_settings, train_config
 from .console import console, errors
 from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures, short
@@ -68,7 +69,8 @@ def redraw(pattern: str, out: str | None = None) -> None:
     if len(folders) > 1:
         task = registry.get(configs[0].task_name)
         settings = task_settings({"name": task.name, **configs[0].evaluation_task_options})
-        comparison = task.compare(evaluations, settings) if task.compare is not None else {}
+        measures = task.compared or (task.headline,) if len(groups_of(evaluations)) > 1 else ()
+        comparison = {name: compare(evaluations, task.summarise, settings, name) for name in measures}
         _merge_results(folders, configs, merged, comparison)
     for path in paths:
         console.print(f"figure       {short(path)}")

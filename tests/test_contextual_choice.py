@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from prefrontal.envs import registry
-from prefrontal.envs.contextual_choice.analysis import analyse, compare, references, summarise
+from prefrontal.envs.contextual_choice.analysis import HEADLINE, analyse, references, summarise
 from prefrontal.envs.contextual_choice.baselines import BASELINES
 from prefrontal.envs.contextual_choice.drawing import accuracy_and_error, figures
 from prefrontal.envs.contextual_choice.env import ContextualChoiceEnv, ContextualChoiceSettings
+from prefrontal.envs.groups import compare
 from prefrontal.envs.trials import Evaluation, simulate
 
 SMALL = {"items": 6, "steps": 4, "noise_steps": 2, "evidence_size": 3, "context_size": 2}
@@ -201,12 +202,12 @@ def test_comparison_and_figures_of_several_agents():
             history = {"env_steps": np.array([1e5, 5e5, 1e6]), "return_repeated": np.array([np.nan, 3.0, 3.5])}
             history |= {"return_new": np.array([2.0, 3.0, np.nan])}
             runs.append(Evaluation(trials, history, group=group))
-    table = compare(runs, settings)["repeated_noise_accuracy"]
+    table = compare(runs, summarise, settings, HEADLINE)
     assert table["episodic"]["mean"] > 0.9
     assert table["lstm"]["mean"] == pytest.approx(0.5, abs=0.05)
     assert table["lstm"]["seeds"] == 3
     assert table["episodic_vs_lstm"]["p"] < 0.01
-    assert np.isnan(compare(runs[:2], settings)["repeated_noise_accuracy"]["episodic_vs_lstm"]["p"])
+    assert np.isnan(compare(runs[:2], summarise, settings, HEADLINE)["episodic_vs_lstm"]["p"])
     assert list(figures(runs, settings)) == ["accuracy_by_step", "learning_curve"]
     assert list(figures([Evaluation({}, {})], settings)) == ["accuracy_by_step"]
 

@@ -8,8 +8,6 @@ from prefrontal.envs.episodic_two_step.analysis import (
     CELLS,
     REWARDS,
     analyse,
-    compare,
-    groups_of,
     pairs,
     references,
     summarise,
@@ -17,6 +15,7 @@ from prefrontal.envs.episodic_two_step.analysis import (
 from prefrontal.envs.episodic_two_step.baselines import BASELINES
 from prefrontal.envs.episodic_two_step.drawing import figures
 from prefrontal.envs.episodic_two_step.env import EpisodicTwoStepEnv, EpisodicTwoStepSettings
+from prefrontal.envs.groups import compare, groups_of
 from prefrontal.envs.trials import Evaluation, simulate
 from prefrontal.envs.two_step.analysis import ideal as ideal_two_step
 from prefrontal.envs.vector import SingleTask
@@ -245,7 +244,7 @@ def evaluations(name, group, seeds):
 def test_comparison_of_two_agents():
     settings = EpisodicTwoStepSettings()
     both = evaluations("ideal_observer", "episodic", 4) + evaluations("ideal_two_step", "incremental", 3)
-    tests = compare(both, settings)
+    tests = {name: compare(both, summarise, settings, name) for name in REWARDS}
     cued, uncued = tests["reward_per_cued_trial"], tests["reward_per_uncued_trial"]
     assert set(cued) == {"episodic", "incremental", "episodic_vs_incremental"}
     assert cued["episodic"]["seeds"] == 4
@@ -258,7 +257,7 @@ def test_comparison_of_two_agents():
     assert cued["episodic"]["sd"] == pytest.approx(np.sqrt(4 * var))
     assert cued["episodic_vs_incremental"]["p"] < 1e-3
     assert uncued["episodic_vs_incremental"]["p"] > 1e-3
-    single = compare(both[:1] + both[-1:], settings)["reward_per_cued_trial"]["episodic_vs_incremental"]
+    single = compare(both[:1] + both[-1:], summarise, settings, REWARDS[1])["episodic_vs_incremental"]
     assert np.isnan(single["p"])
 
 

@@ -1,7 +1,7 @@
 """Contextual choice, the task of the published DND-LSTM."""
 
 from ..registry import Task
-from .analysis import analyse, compare, references, summarise
+from .analysis import analyse, references, summarise
 from .baselines import BASELINES
 from .drawing import figures
 from .env import ContextualChoiceEnv, ContextualChoiceSettings
@@ -20,6 +20,5 @@ TASK = Task(
     references=references,
     figures=figures,
     headline="repeated_noise_accuracy",
-    compare=compare,
     condition="repeated",
 )

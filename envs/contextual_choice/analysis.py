@@ -7,15 +7,12 @@ steps that show noise.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from ..episodic_two_step.analysis import groups_of, welch
 from ..plotting import mean_and_sd
-from ..trials import Evaluation, Reference, Trials, simulate
+from ..trials import Reference, Trials, simulate
 from ..vector import Array
 from .baselines import BASELINES
 from .env import ContextualChoiceEnv, ContextualChoiceSettings
@@ -75,24 +72,6 @@ def analyse(trials: Trials, settings: ContextualChoiceSettings) -> dict[str, Any
     groups = {"hit": correct[hit], "miss": correct[~hit]}
     shares = {name: float(answers.mean()) if len(answers) else float("nan") for name, answers in groups.items()}
     return {"repeated_noise_accuracy_by_recall": shares}
-
-
-def compare(evaluations: Sequence[Evaluation], settings: ContextualChoiceSettings) -> dict[str, Any]:
-    """Accuracy in the noise of repeated trials: each group's mean and SD over seeds, Welch's t-test of each pair.
-
-    t and p are NaN where a group has a single seed.
-    """
-    runs = {
-        name: np.array([summarise(e.trials, settings)[HEADLINE] for e in group])
-        for name, group in groups_of(evaluations).items()
-    }
-    table: dict[str, Any] = {}
-    for name, values in runs.items():
-        mean, sd = mean_and_sd(values)
-        table[name] = {"mean": float(mean), "sd": float(sd), "seeds": len(values)}
-    for one, other in combinations(runs, 2):
-        table[f"{one}_vs_{other}"] = welch(runs[one], runs[other])
-    return {HEADLINE: table}
 
 
 @functools.lru_cache(maxsize=16)

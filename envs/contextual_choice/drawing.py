@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..episodic_two_step.analysis import groups_of
+from ..groups import groups_of
 from ..plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, draw_learning_curve, label, new_figure
 from ..trials import Evaluation
 from ..vector import Array

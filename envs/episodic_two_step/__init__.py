@@ -1,7 +1,7 @@
 """The episodic two-step task (Vikbladh et al. 2017; Ritter et al. 2018)."""
 
 from ..registry import Task
-from .analysis import analyse, compare, references, summarise
+from .analysis import REWARDS, analyse, references, summarise
 from .baselines import BASELINES
 from .drawing import figures
 from .env import EpisodicTwoStepEnv, EpisodicTwoStepSettings
@@ -20,6 +20,6 @@ TASK = Task(
     references=references,
     figures=figures,
     headline="reward_per_cued_trial",
-    compare=compare,
+    compared=REWARDS,
     condition="cued",
 )

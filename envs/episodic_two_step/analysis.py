@@ -7,15 +7,11 @@ choice of a cued trial to the trial that its cue stands for (stay: choose as the
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from ..plotting import mean_and_sd
-from ..trials import Evaluation, Reference, Trials, simulate
+from ..trials import Reference, Trials, simulate
 from ..two_step.analysis import CELLS, anova
 from ..two_step.analysis import summarise as summarise_two_step
 from ..vector import Array
@@ -77,42 +73,6 @@ def analyse(trials: Trials, settings: EpisodicTwoStepSettings) -> dict[str, Any]
         "memory_consistent_choices": share,
         "anova": {name: anova(table) for name, table in pairs(trials).items()},
     }
-
-
-def groups_of(evaluations: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
-    """The evaluations of each group, groups in the order in which they appear."""
-    found: dict[str, list[Evaluation]] = {}
-    for evaluation in evaluations:
-        found.setdefault(evaluation.group, []).append(evaluation)
-    return found
-
-
-def compare(evaluations: Sequence[Evaluation], settings: EpisodicTwoStepSettings) -> dict[str, Any]:
-    """Reward per uncued and per cued trial of each group (mean and SD over seeds), and Welch's t-test of each pair.
-
-    t and p are NaN where a group has a single seed.
-    """
-    result: dict[str, Any] = {}
-    measures = {name: [summarise(e.trials, settings) for e in group] for name, group in groups_of(evaluations).items()}
-    for measure in REWARDS:
-        runs = {name: np.array([run[measure] for run in group]) for name, group in measures.items()}
-        table: dict[str, Any] = {}
-        for name, values in runs.items():
-            mean, sd = mean_and_sd(values)
-            table[name] = {"mean": float(mean), "sd": float(sd), "seeds": len(values)}
-        for one, other in combinations(runs, 2):
-            table[f"{one}_vs_{other}"] = welch(runs[one], runs[other])
-        result[measure] = table
-    return result
-
-
-def welch(one: Array, other: Array) -> dict[str, float]:
-    """Welch's t-test of two samples, positive t where the first is larger."""
-    if min(len(one), len(other)) < 2:
-        return {"t": float("nan"), "p": float("nan")}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t, p = stats.ttest_ind(one, other, equal_var=False)
-    return {"t": float(t), "p": float(p)}
 
 
 @functools.lru_cache(maxsize=16)

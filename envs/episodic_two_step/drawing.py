@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..groups import groups_of, welch
 from ..plotting import (
     BLUE,
     GREEN,
@@ -23,7 +24,7 @@ from ..plotting import (
 )
 from ..trials import Evaluation
 from ..two_step.analysis import CELLS
-from .analysis import REWARDS, groups_of, ideal, published, summarise, welch
+from .analysis import REWARDS, ideal, published, summarise
 from .env import EpisodicTwoStepSettings
 
 if TYPE_CHECKING:
