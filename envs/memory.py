@@ -47,19 +47,19 @@ def memory_measures(trials: Trials, condition: str) -> dict[str, Any]:
 
     Returns:
         `memory`: `recall_rate` (of all trials), `hit_rate` (of the trials for which the right entry should exist) and,
-        with gates, `gate` and `gate_by_kind`. Empty for an agent without a memory.
+        with gates, `gate`, and beside it `gate_by_kind`. Empty for an agent without a memory.
     """
     if "recalled" not in trials:
         return {}
-    measures: dict[str, Any] = {
+    memory = {
         "recall_rate": _share(trials["recalled"]),
         "hit_rate": _share(trials["hit"][trials["sought"].astype(bool)]),
     }
-    if "gate" in trials:
-        measures["gate"] = _share(trials["gate"])
-        kinds = _kinds(trials, condition)
-        measures["gate_by_kind"] = {name: _share(trials["gate"][rows]) for name, rows in kinds.items()}
-    return {"memory": measures}
+    if "gate" not in trials:
+        return {"memory": memory}
+    memory["gate"] = _share(trials["gate"])
+    kinds = _kinds(trials, condition)
+    return {"memory": memory, "gate_by_kind": {name: _share(trials["gate"][rows]) for name, rows in kinds.items()}}
 
 
 def gate_by_unit(trials: Trials, units: Array, condition: str) -> dict[str, list[float]]:
