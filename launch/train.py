@@ -218,14 +218,16 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Checkpoint | 
     Raises:
         ConfigError: for a bad setting, or for a resume that asks for another agent or task than the saved one.
     """
-    if composed.resume is None:
+    found = _run_to_resume(composed)
+    if found is None:
         config = _without_rays_beside_each_other(train_config(composed))
         _check(config)
-        folder = RunFolder.new(Path(HydraConfig.get().runtime.output_dir if _sweeping() else config.run.folder))
+        path = Path(HydraConfig.get().runtime.output_dir if _sweeping() else config.run.folder)
+        folder = RunFolder(path.absolute()) if composed.resume == "auto" else RunFolder.new(path)
         folder.write_config(composed)
         folder.write_provenance()
         return config, folder, None
-    folder = RunFolder.open(composed.resume)
+    folder = RunFolder.open(found)
     merged = _saved_with_overrides(folder.read_config(), composed)
     config = _without_rays_beside_each_other(train_config(merged))
     checkpoint, path, warnings = folder.checkpoints().newest()
@@ -243,6 +245,21 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Checkpoint | 
     folder.write_provenance()
     console.print(f"going on from {path} ({checkpoint.scalars['env_steps']:,} steps)", style="dim")
     return config, folder, checkpoint
+
+
+def _run_to_resume(composed: DictConfig) -> str | None:
+    """The folder of the run to go on with; with `resume=auto` that of `run.folder`, if it holds a checkpoint already.
+
+    Raises:
+        ConfigError: if `resume=auto` could never find the run again.
+    """
+    if composed.resume != "auto":
+        return None if composed.resume is None else str(composed.resume)
+    node = OmegaConf.to_container(composed, resolve=False)
+    if isinstance(node, dict) and "${now:" in str(node["run"]["folder"]):
+        raise ConfigError("resume=auto needs a folder that is the same each time: run.folder=<folder>")
+    folder = Path(composed.run.folder)
+    return str(folder) if list((folder / "checkpoints").glob("*.safetensors")) else None
 
 
 def _check(config: TrainConfig) -> None:

@@ -220,6 +220,15 @@ def test_killed_run_resumes_from_its_newest_checkpoint(tmp_path, cluster):
     assert read(checkpoint) if checkpoint.exists() else True
 
 
+def test_one_command_starts_and_goes_on(tmp_path):
+    """`resume=auto`, for jobs that are started again by themselves."""
+    command = ["train", *ONE_PROCESS, "resume=auto", "run.folder=job"]
+    assert "going on" not in call(tmp_path, *command)
+    assert "(40,000 steps)" in " ".join(call(tmp_path, *command, "run.env_steps=50000").split())
+    assert newest(tmp_path / "job").scalars["env_steps"] >= 50_000
+    assert "run.folder=<folder>" in call(tmp_path, "train", "resume=auto", status=2)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_saves_and_says_how_to_go_on(tmp_path, number):
     process = start(tmp_path, "train", *ONE_PROCESS, *LONG)
