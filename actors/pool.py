@@ -16,7 +16,7 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,10 +81,14 @@ class ActorPool:
     Args:
         specs: one for each actor; with `config.auto` more are made like the first as the cluster grows.
         config: timeouts, budget, back-off.
+        start: makes the Ray actor of a spec, if not `RolloutActor` (the benchmark's producers have no environment).
     """
 
-    def __init__(self, specs: Sequence[WorkerSpec], config: ActorsConfig) -> None:
+    def __init__(
+        self, specs: Sequence[WorkerSpec], config: ActorsConfig, start: Callable[[WorkerSpec], Any] | None = None
+    ) -> None:
         self._config = config
+        self._start = start or self._start_rollouts
         self._slots = [_Slot(spec) for spec in specs]
         self._room = len(self._slots)
         self._room_at = 0.0
@@ -156,12 +160,15 @@ class ActorPool:
 
     # Inside ------------------------------------------------------------------------------------------------
 
-    def _launch(self, slot: _Slot) -> None:
+    def _start_rollouts(self, spec: WorkerSpec) -> Any:
         # No restarts by Ray itself: a restarted process must get its calls from the pool, with fresh parameters.
         placed = RolloutActor.options(
             num_cpus=self._config.cpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
         )
-        slot.handle = placed.remote(slot.spec, list(sys.path))
+        return placed.remote(spec, list(sys.path))
+
+    def _launch(self, slot: _Slot) -> None:
+        slot.handle = self._start(slot.spec)
         slot.starting = slot.handle.ready.remote()
         slot.since = time.monotonic()
         slot.restart_at = None

@@ -75,7 +75,7 @@ def _role(process: psutil.Process) -> str:
     if process.pid == psutil.Process().pid:
         return "driver"
     title = " ".join(process.cmdline()) or process.name()
-    for sign, role in (("RemoteLearner", "learner"), ("Rollouts", "actors")):
+    for sign, role in (("RemoteLearner", "learner"), ("Rollouts", "actors"), ("Producer", "actors")):
         if sign in title:
             return role
     return "ray"
@@ -136,12 +136,14 @@ def learner_alone(config: TrainConfig, seconds: float) -> Rate:
     return _alone(name, batch.fresh_env_steps, seconds, lambda: learner.update(batch))
 
 
-def end_to_end(config: TrainConfig, seconds: float) -> tuple[Rate, dict[str, Any]]:
-    """Everything through Ray with `config.actors.num` actors; Ray must be running."""
+def end_to_end(config: TrainConfig, seconds: float, simulated: bool = False) -> tuple[Rate, dict[str, Any]]:
+    """Everything through Ray with `config.actors.num` actors, real or simulated; Ray must be running."""
+    from .bench_scale import simulated_actors
     from .ray_engine import RayEngine
 
     with tempfile.TemporaryDirectory() as folder:
-        engine = RayEngine(config, Path(folder), None, lambda: False)
+        producers = simulated_actors(worker_specs(config)[0]) if simulated else None
+        engine = RayEngine(config, Path(folder), None, lambda: False, producers)
         try:
             for _ in range(20):
                 engine.step()
@@ -172,12 +174,20 @@ def end_to_end(config: TrainConfig, seconds: float) -> tuple[Rate, dict[str, Any
         "lag_mean": update.metrics["learner/lag_mean"],
     }
     shown = ", ".join(f"{role} {share:.0%}" for role, share in split["cpu_share"].items())
-    name = f"end to end through Ray, {config.actors.num} actor(s)"
+    kind = "simulated " if simulated else ""
+    name = f"end to end through Ray, {config.actors.num} {kind}actor(s)"
     return Rate(name, steps / wall, steps / sum(used.values()), memory, f"CPU: {shown}"), split
 
 
-def measure(config: TrainConfig, seconds: float, actor_counts: list[int]) -> dict[str, Any]:
-    """All rows, and where the time goes in the last ones."""
+def measure(config: TrainConfig, seconds: float, actor_counts: list[int], simulated: list[int]) -> dict[str, Any]:
+    """All rows, and where the time goes in the last ones.
+
+    Args:
+        config: task, network and shapes.
+        seconds: of each measurement.
+        actor_counts: end to end with so many actors, one after the other.
+        simulated: the same with producers that play nothing.
+    """
     torch.set_num_threads(1)
     rates, splits = [], {}
     rows = [(environment_alone, config), (acting_alone, config), (learner_alone, config)]
@@ -191,14 +201,14 @@ def measure(config: TrainConfig, seconds: float, actor_counts: list[int]) -> dic
         with console.status(alone.__name__.replace("_", " ")):
             rates.append(alone(what, seconds))
     largest = dataclasses.replace(config, actors=dataclasses.replace(config.actors, num=max(actor_counts, default=1)))
-    with ray_session(largest) if actor_counts else contextlib.nullcontext():
-        for count in actor_counts:
+    runs = [(count, False) for count in actor_counts] + [(count, True) for count in simulated]
+    with ray_session(largest) if runs else contextlib.nullcontext():
+        for count, without_play in runs:
+            actors = dataclasses.replace(config.actors, num=count)
             with console.status(f"end to end, {count} actor(s)"):
-                rate, split = end_to_end(
-                    dataclasses.replace(config, actors=dataclasses.replace(config.actors, num=count)), seconds
-                )
+                rate, split = end_to_end(dataclasses.replace(config, actors=actors), seconds, without_play)
             rates.append(rate)
-            splits[str(count)] = split
+            splits[f"{count} simulated" if without_play else str(count)] = split
     return {
         "task": config.task_name,
         "core": config.model.core,
@@ -243,8 +253,8 @@ def run(composed: DictConfig) -> None:
     """Measure, show, write."""
     with reported():
         options = composed.bench
-        counts = [int(count) for count in options.actor_counts]
-        result = measure(train_config(composed), float(options.seconds), counts)
+        counts, simulated = list(options.actor_counts), list(options.simulated_actors)
+        result = measure(train_config(composed), float(options.seconds), counts, simulated)
         show(result)
         Path(options.out).write_text(json.dumps(result, indent=2) + "\n")
         console.print(f"written to {options.out}", style="dim")

@@ -19,6 +19,7 @@ from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..actors.pool import ActorPool, Finished, room_for
+from ..actors.rollout import WorkerSpec
 from ..actors.settings import ActorsConfig
 from ..learner.checkpoint import Checkpoint, CheckpointFolder, NoCheckpointError
 from ..learner.remote import PREFETCH, LearnerActor
@@ -52,16 +53,29 @@ class _Pending:
 
 
 class RayEngine:
-    """See the module's text. Ray must be initialised. `stopping` is asked while waiting: True ends the wait."""
+    """See the module's text. Ray must be initialised.
+
+    Args:
+        config: of the run.
+        folder: of the run, for checkpoints.
+        checkpoint: to go on from.
+        stopping: is asked while waiting; True ends the wait.
+        start_actor: see `ActorPool`.
+    """
 
     def __init__(
-        self, config: TrainConfig, folder: Path, checkpoint: Checkpoint | None, stopping: Callable[[], bool]
+        self,
+        config: TrainConfig,
+        folder: Path,
+        checkpoint: Checkpoint | None,
+        stopping: Callable[[], bool],
+        start_actor: Callable[[WorkerSpec], Any] | None = None,
     ) -> None:
         self._stopping = stopping
         self._folder = folder
         self._config = config = _sized(config)
         self._synchronous = config.algo.synchronous
-        self._pool = ActorPool(worker_specs(config), self._actors_config())
+        self._pool = ActorPool(worker_specs(config), self._actors_config(), start_actor)
         self._handoff: Handoff[Finished] = Handoff(batch_unrolls(config))
         self._pending: deque[_Pending] = deque()
         self._window: deque[ray.ObjectRef] = deque(maxlen=WINDOW)
