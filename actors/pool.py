@@ -59,7 +59,9 @@ class _Slot:
     since: float = 0.0
     """When the process was started, or when the oldest call became the oldest."""
     node: str = ""
-    """Ray's id of the node where it runs."""
+    """Ray's id of the node where it runs, or ran."""
+    accused_on: str = ""
+    """Node of its last failure, which was counted; it may turn out that the node went."""
     failures_in_a_row: int = 0
     restart_at: float | None = None
     params_version: int = -1
@@ -73,6 +75,10 @@ def room_for(cpus: float) -> int:
     """Actors of so many CPUs each that the cluster could hold if nothing else ran on it."""
     total = ray.cluster_resources().get("CPU", 0.0)
     return int((total + 1e-6) / cpus) if cpus else sys.maxsize
+
+
+def _alive_nodes() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
 class ActorPool:
@@ -150,8 +156,8 @@ class ActorPool:
 
     @property
     def playing(self) -> int:
-        """Actors that have a process at present."""
-        return sum(slot.handle is not None for slot in self._slots)
+        """Actors that stand at present."""
+        return sum(slot.handle is not None and slot.starting is None for slot in self._slots)
 
     def close(self) -> None:
         """End all processes."""
@@ -209,16 +215,34 @@ class ActorPool:
         now = time.monotonic()
         if now - self._room_at > ROOM_EVERY_S:
             self._room_at, self._room = now, room_for(self._config.cpus)
+            self._acquit()
             if self._config.auto and self._room > len(self._slots):
                 self._grow(self._room - len(self._slots))
+        launched = sum(slot.handle is not None for slot in self._slots)
         for slot in self._slots:
             if slot.restart_at is not None:
-                if now >= slot.restart_at and self.playing < self._room:
+                if now >= slot.restart_at and launched < self._room:
                     self._launch(slot)
+                    launched += 1
+            elif slot.starting is not None and launched > self._room:
+                self._kill(slot)  # it waits for a node that went
+                launched -= 1
+                self._replace_after(slot, self._config.backoff_s)
             elif slot.starting is not None and now - slot.since > self._config.start_timeout_s:
                 self._fail(slot, f"did not start within {self._config.start_timeout_s:g} s", None)
             elif slot.calls and now - slot.since > self._config.timeout_s:
                 self._fail(slot, f"hangs: no unroll within {self._config.timeout_s:g} s", None)
+
+    def _acquit(self) -> None:
+        """Give back to the budget what was taken for actors whose node, as is known now, went with them."""
+        accused = [slot for slot in self._slots if slot.accused_on]
+        alive = _alive_nodes() if accused else set()
+        for slot in accused:
+            if slot.accused_on not in alive:
+                slot.accused_on = ""
+                slot.failures_in_a_row = 0
+                self.restarts -= 1
+                log.warning("actor %d had gone with its node", slot.spec.actor_id)
 
     def _grow(self, count: int) -> None:
         pattern = self._slots[0].spec
@@ -231,8 +255,7 @@ class ActorPool:
         """Whether the actor died because its machine did, for which nothing that it plays is to blame."""
         if not isinstance(error, RayActorError):
             return False
-        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-        return "node has died" in str(error) or (bool(slot.node) and slot.node not in alive)
+        return "node has died" in str(error) or (bool(slot.node) and slot.node not in _alive_nodes())
 
     def _fail(self, slot: _Slot, what: str, error: RayError | None) -> None:
         actor = f"actor {slot.spec.actor_id} ({slot.spec.task})"
@@ -253,6 +276,7 @@ class ActorPool:
                 f"{reason}"
             )
         self.restarts += 1
+        slot.accused_on = slot.node if isinstance(error, RayActorError) else ""
         wait_s = min(30.0, self._config.backoff_s * 2**slot.failures_in_a_row)
         slot.failures_in_a_row += 1
         self._replace_after(slot, wait_s)

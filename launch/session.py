@@ -79,8 +79,8 @@ def _join(address: str) -> None:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except ConnectionError as error:
         raise ConfigError(
-            f"cluster={address}: no running Ray was found ({error}); start one with `ray start --head`, "
-            "or use cluster=local"
+            f"cluster={address}: no running Ray was found ({error}); start one with `ray start --head`, or use "
+            "cluster=local; a cluster with another token wants RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
         ) from error
 
 
