@@ -29,9 +29,11 @@ def results_table(title: str, runs: Sequence[Mapping[str, Any]], references: Seq
     """The measures of one run, or mean ± SD and range over several, beside ideal and published values."""
     table = Table(title=title, title_justify="left")
     table.add_column("measure", no_wrap=True)
-    table.add_column("this run" if len(runs) == 1 else "mean ± SD", justify="right", style="bold")
+    # Where the terminal is narrow, the titles of the references break, not the numbers.
+    table.add_column("this run" if len(runs) == 1 else "mean ± SD", justify="right", style="bold", min_width=8)
     if len(runs) > 1:
-        table.add_column("lowest - highest", justify="right")
+        table.columns[1].min_width = 14
+        table.add_column("lowest - highest", justify="right", min_width=15)
     for reference in references:
         table.add_column(reference.name, justify="right")
     others = [flatten(reference.values) for reference in references]
