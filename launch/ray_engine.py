@@ -8,6 +8,7 @@ has at most `PREFETCH` updates in its queue; so nothing grows without bound, whi
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -108,8 +109,10 @@ class RayEngine:
             refs = self._pool.waitables()
             if self._pending:
                 refs.append(self._pending[0].metrics)
-            ready, _ = ray.wait(refs, num_returns=1, timeout=0.2) if refs else ([], [])
-            if refs and ready:
+            ready: list[ray.ObjectRef] = []
+            if not refs:
+                time.sleep(0.05)  # all actors are about to be replaced
+            elif ray.wait(refs, num_returns=1, timeout=0.2)[0]:
                 ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
             for unroll in self._pool.collect(ready):
                 self._window.append(unroll.info)

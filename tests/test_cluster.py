@@ -16,10 +16,24 @@ PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
 SMALL = ["actors.cpus=1", "evaluate.episodes=20", "run.checkpoint_every_s=1", "run.folder=run", "algo.batch_unrolls=1"]
 
 
-def start(folder, *arguments):
-    return subprocess.Popen(
-        [*PROGRAM, "train", *SMALL, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+@pytest.fixture
+def start(tmp_path):
+    """Starts a training in the test's folder; what a failed test leaves running is ended."""
+    started = []
+
+    def begin(*arguments):
+        command = [*PROGRAM, "train", *SMALL, *arguments]
+        started.append(
+            subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        )
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            for child in [*psutil.Process(process.pid).children(recursive=True), process]:
+                child.kill()
+            process.wait()
 
 
 def history(folder):
@@ -55,8 +69,8 @@ def processes_called(title, of):
 
 
 @pytest.mark.parametrize("algo", ["impala", "a2c"])
-def test_a_killed_learner_is_replaced_from_the_newest_checkpoint(tmp_path, algo):
-    process = start(tmp_path, "actors.num=1", f"algo={algo}", "run.env_steps=1500000", "run.log_points=200")
+def test_a_killed_learner_is_replaced_from_the_newest_checkpoint(tmp_path, start, algo):
+    process = start("actors.num=1", f"algo={algo}", "run.env_steps=1500000", "run.log_points=200")
     checkpoints = tmp_path / "run" / "checkpoints"
     wait_until(lambda: len(list(checkpoints.glob("update_*"))) >= 2, process)
     (learner,) = processes_called("RemoteLearner", process.pid)
@@ -79,9 +93,8 @@ def cluster():
     made.shutdown()
 
 
-def test_the_pool_grows_and_shrinks_with_the_cluster(tmp_path, cluster):
+def test_the_pool_grows_and_shrinks_with_the_cluster(tmp_path, start, cluster):
     process = start(
-        tmp_path,
         f"cluster={cluster.address}",
         "actors.num=auto",
         "run.env_steps=100000000",
@@ -110,12 +123,12 @@ def test_the_pool_grows_and_shrinks_with_the_cluster(tmp_path, cluster):
     assert (np.diff(history(tmp_path)["env_steps"]) > 0).all()
 
 
-def test_a_cluster_that_is_too_small_is_named_within_seconds(tmp_path, cluster):
+def test_a_cluster_that_is_too_small_is_named_within_seconds(start, cluster):
     for arguments, message in (
         (["actors.num=3"], "the run asks for 3 CPUs (actors.num x actors.cpus), the cluster has 1"),
         (["actors.num=1", "learner.device=cuda"], "no node of the cluster has a GPU"),
     ):
-        process = start(tmp_path, f"cluster={cluster.address}", *arguments)
+        process = start(f"cluster={cluster.address}", *arguments)
         started = time.monotonic()
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 2, output[-3000:]
