@@ -5,6 +5,7 @@ The same for every task; a task only names the column that tells kinds of trials
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -134,12 +135,15 @@ def _draw_contents(memory: Mapping[str, Array]) -> Figure:
 
 
 def _draw_components(axis: Axes, memory: Mapping[str, Array]) -> None:
+    from matplotlib import colormaps
+
     scores, shares = principal_components(memory["values"].astype(float))
     if scores.shape[1] < 2:
         return
-    for place, choice in enumerate(np.unique(memory["choices"])):
+    choices = np.unique(memory["choices"])
+    colors = _COLORS if len(choices) <= len(_COLORS) else colormaps["tab20"].colors  # type: ignore[attr-defined]
+    for choice, color in zip(choices, itertools.cycle(colors), strict=False):
         rows = memory["choices"] == choice
-        color = _COLORS[place % len(_COLORS)]
         axis.plot(scores[rows, 0], scores[rows, 1], "o", color=color, markersize=4, alpha=0.7, label=str(choice))
     axis.legend(frameon=False, fontsize=7, title="choice", title_fontsize=7)
     label(axis, "stored values", f"component 1 ({shares[0]:.0%})", f"component 2 ({shares[1]:.0%})")
