@@ -57,6 +57,8 @@ class Task:
     """The measure (a scalar of `summarise`) that tells how far training is."""
     compared: tuple[str, ...] = field(default=())
     """Scalars of `summarise` in which agents are tested against each other; empty: the headline."""
+    side_by_side: bool = field(default=False)
+    """Whether `figures` shows several agents (`Evaluation.group`) side by side; if not, each gets its own figures."""
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
 

@@ -14,6 +14,7 @@ from ..actors.evaluation import evaluate
 from ..actors.rollout import RolloutWorker, WorkerSpec
 from ..actors.video import episode_frames, save_gif
 from ..envs import registry
+from ..envs.groups import groups_of
 from ..envs.memory import gate_by_unit, memory_figures, memory_measures
 from ..envs.trials import Evaluation
 from ..learner import snapshot
@@ -133,8 +134,14 @@ def evaluate_run(
     return results, figures
 
 
-def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder) -> Evaluation:
+def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder, group: str = "") -> Evaluation:
     """What figures are drawn from: the saved evaluation, and the curves of the training.
+
+    Args:
+        config: of the run.
+        evaluated: where the evaluation lies.
+        trained: where the run lies.
+        group: the agent's name among others; its own if empty.
 
     Raises:
         NotARunFolderError: if there is no evaluation yet.
@@ -143,7 +150,7 @@ def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder)
         evaluated.read_trials(),
         trained.read_history(),
         label=f"seed {config.seed}",
-        group=config.model.agent_name,
+        group=group or config.model.agent_name,
         memory=evaluated.read_memory(),
     )
 
@@ -152,7 +159,14 @@ def draw(evaluations: Sequence[Evaluation], config: TrainConfig) -> dict[str, Fi
     """The figures of the task and of the agents' memories."""
     task = registry.get(config.task_name)
     settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
-    return {**task.figures(evaluations, settings), **memory_figures(evaluations, task.condition)}
+    drawn = memory_figures(evaluations, task.condition)
+    groups = groups_of(evaluations)
+    if task.side_by_side or len(groups) == 1:
+        return {**task.figures(evaluations, settings), **drawn}
+    for group, own in groups.items():
+        suffix = group.replace(", ", "_")
+        drawn = {**{f"{name}_{suffix}": figure for name, figure in task.figures(own, settings).items()}, **drawn}
+    return drawn
 
 
 def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFolder) -> None:

@@ -49,6 +49,12 @@ def _one_task(configs: list[TrainConfig], folders: list[RunFolder]) -> None:
         )
 
 
+def _groups(configs: list[TrainConfig]) -> list[str]:
+    """Who each run is: its agent, and the algorithm where they differ."""
+    several = len({config.algo.name for config in configs}) > 1
+    return [c.model.agent_name + (f", {c.algo.name}" if several else "") for c in configs]
+
+
 def redraw(pattern: str, out: str | None = None) -> None:
     """Draw the figures of the runs that match, into `out` (default: the run's folder, or the one that holds them all).
 
@@ -62,7 +68,8 @@ def redraw(pattern: str, out: str | None = None) -> None:
     folders = _folders(pattern)
     configs = [train_config(folder.read_config()) for folder in folders]
     _one_task(configs, folders)
-    evaluations = [as_evaluation(config, folder, folder) for folder, config in zip(folders, configs, strict=True)]
+    groups = _groups(configs)
+    evaluations = [as_evaluation(c, f, f, group) for f, c, group in zip(folders, configs, groups, strict=True)]
     default = folders[0].path if len(folders) == 1 else folders[0].path.parent
     merged = RunFolder((default if out is None else Path(out)).absolute())
     paths = merged.write_figures(draw(evaluations, configs[0]))
@@ -71,17 +78,21 @@ def redraw(pattern: str, out: str | None = None) -> None:
         settings = task_settings({"name": task.name, **configs[0].evaluation_task_options})
         measures = task.compared or (task.headline,) if len(groups_of(evaluations)) > 1 else ()
         comparison = {name: compare(evaluations, task.summarise, settings, name) for name in measures}
-        _merge_results(folders, configs, merged, comparison)
+        _merge_results(folders, configs, groups, merged, comparison)
     for path in paths:
         console.print(f"figure       {short(path)}")
 
 
 def _merge_results(
-    folders: list[RunFolder], configs: list[TrainConfig], merged: RunFolder, comparison: dict[str, Any]
+    folders: list[RunFolder],
+    configs: list[TrainConfig],
+    groups: list[str],
+    merged: RunFolder,
+    comparison: dict[str, Any],
 ) -> None:
     task = registry.get(configs[0].task_name)
     references = task.references(task_settings({"name": task.name, **configs[0].evaluation_task_options}))
-    runs = [{"agent": c.model.agent_name, **f.read_results()} for f, c in zip(folders, configs, strict=True)]
+    runs = [{"agent": group, **folder.read_results()} for folder, group in zip(folders, groups, strict=True)]
     merged.write_results({"runs": runs, "comparison": comparison}, "merged_results.json")
     for agent in dict.fromkeys(run["agent"] for run in runs):
         own = [run for run in runs if run["agent"] == agent]

@@ -20,5 +20,6 @@ TASK = Task(
     references=references,
     figures=figures,
     headline="first_pull_accuracy_last",
+    side_by_side=True,
     condition="encounter",
 )

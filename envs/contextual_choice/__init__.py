@@ -20,5 +20,6 @@ TASK = Task(
     references=references,
     figures=figures,
     headline="repeated_noise_accuracy",
+    side_by_side=True,
     condition="repeated",
 )

@@ -21,5 +21,6 @@ TASK = Task(
     figures=figures,
     headline="reward_per_cued_trial",
     compared=REWARDS,
+    side_by_side=True,
     condition="cued",
 )
