@@ -114,7 +114,8 @@ def test_the_pool_grows_and_shrinks_with_the_cluster(tmp_path, start, cluster):
     wait_until(lambda: playing() == 3, process)
     cluster.remove_node(worker, allow_graceful=False)
     wait_until(lambda: playing() == 2, process)
-    assert history(tmp_path)["actors/restarts"][-1] == 0, "a node that goes does not cost the budget"
+    # Ray takes a while to know that it was the node; then the budget is as it was.
+    wait_until(lambda: history(tmp_path)["actors/restarts"][-1] == 0, process)
     steps = history(tmp_path)["env_steps"][-1]
     wait_until(lambda: history(tmp_path)["env_steps"][-1] > steps + 50_000, process)
     process.send_signal(signal.SIGTERM)
