@@ -257,7 +257,7 @@ SECRETS = [
     r"AKIA[0-9A-Z]{16}",  # a key of AWS
     r"AIza[0-9A-Za-z_-]{35}",  # a key of Google
     r"-----BEGIN",
-    r"RAY_AUTH_TOKEN\s*[=:]",
+    r"RAY_AUTH_TOKEN\s*[=:]\s*[^$\s]",  # not one that another command looks up
     r"(?i)(password|secret|api_?key|credentials?)\s*[=:]\s*[\"']?\w",
     r"(?<!sha256:)\b[0-9a-f]{32,}\b",  # what `ray get-auth-token` makes, and hashes
 ]
