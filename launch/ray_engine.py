@@ -152,9 +152,9 @@ class RayEngine:
     def _start_learner(self) -> Any:
         config = self._config
         gpus = 1 if config.learner.device == "cuda" or self._gpu_for_auto() else 0
-        # Where the GPU is, else beside the driver (if that node still stands). It shares the driver's part of the
-        # machine and reserves no CPU of its own.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        # Where the GPU is, else on the driver's node and nowhere else: both write into the run folder. It shares the
+        # driver's part of the machine and reserves no CPU of its own.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         placed = LearnerActor.options(num_cpus=0, num_gpus=gpus, scheduling_strategy="DEFAULT" if gpus else here)
         return placed.remote(
             agent_for(config),
