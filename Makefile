@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := actors conf envs launch learner models replay
 
-.PHONY: help setup demo test lint unit bench tensorboard clean
+.PHONY: help setup demo test lint unit soak bench tensorboard clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -29,8 +29,11 @@ lint: setup  ## formatting, lint, types, layers
 	$(BIN)/mypy $(addprefix --package prefrontal.,$(PACKAGES))
 	$(BIN)/lint-imports --no-logo
 
-unit: setup  ## the tests alone
-	$(BIN)/pytest
+unit: setup  ## the tests alone, two files at a time
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+soak: setup  ## twenty minutes of training under 200 random faults (not part of the tests)
+	$(BIN)/python tests/soak.py
 
 bench: setup  ## measure this machine
 	$(BIN)/prefrontal bench
