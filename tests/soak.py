@@ -23,6 +23,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+from prefrontal.launch.cli import ENVIRONMENT
 from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
@@ -80,7 +81,7 @@ class Trouble:
     def __init__(self, cluster: Cluster, mark: str, seed: int) -> None:
         self._cluster, self._mark = cluster, mark
         self._rng = random.Random(seed)
-        self.workers = [cluster.add_node(num_cpus=1) for _ in range(NODES - 1)]
+        self._workers = [cluster.add_node(num_cpus=1) for _ in range(NODES - 1)]
         self.made: Counter[str] = Counter()
 
     def make_one(self) -> None:
@@ -93,10 +94,10 @@ class Trouble:
         self.made[what] += done
 
     def _node(self) -> bool:
-        node = self._rng.choice(self.workers)
+        node = self._rng.choice(self._workers)
         self._cluster.remove_node(node, allow_graceful=False)
-        self.workers.remove(node)
-        self.workers.append(self._cluster.add_node(num_cpus=1))
+        self._workers.remove(node)
+        self._workers.append(self._cluster.add_node(num_cpus=1))
         return True
 
     def _process(self, what: str) -> bool:
@@ -159,12 +160,12 @@ def main() -> int:
     parser.add_argument("--env-steps", type=int, default=60_000_000, help="length of the training")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    mark = os.environ[MARK] = uuid.uuid4().hex
+    mark = uuid.uuid4().hex
+    os.environ |= {**ENVIRONMENT, MARK: mark}
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        trouble = Trouble(cluster, mark, options.seed)
         command = [sys.executable, "-m", "prefrontal.launch.cli", "train", f"cluster={cluster.address}"]
         command += ["actors.num=auto", f"actors.timeout_s={TIMEOUT_S}", "actors.max_restarts=10000"]
         command += ["learner.max_restarts=1000", "run.checkpoint_every_s=5", f"run.folder={folder}"]
@@ -174,13 +175,15 @@ def main() -> int:
             while not (folder / "checkpoints").is_dir() or not any((folder / "checkpoints").iterdir()):
                 assert driver.poll() is None, (Path(name) / "output").read_text()
                 time.sleep(0.5)
+            # Not earlier: a driver that starts beside several nodes of one address may belong to any of them.
+            trouble = Trouble(cluster, mark, options.seed)
             samples = []
             while driver.poll() is None:
                 time.sleep(rng.expovariate(1 / options.every))
                 samples.append(memory_mb(mark, driver.pid))
                 if trouble.made.total() < options.faults and driver.poll() is None:
                     trouble.make_one()
-                    print(f"{len(samples)}: {dict(trouble.made)}", end="\r", flush=True)
+                    print(f"{trouble.made.total()} faults", flush=True)
             output = (Path(name) / "output").read_text()
         cluster.shutdown()
         if driver.returncode:
