@@ -38,7 +38,7 @@ class World:
         for _ in range(num_steps):
             if self.running:
                 self.frame += 1
-                self.yaw += DEGREES * action[0]
+                self.yaw = (self.yaw + DEGREES * action[0] + 180) % 360 - 180
                 self.pitch = float(np.clip(self.pitch + DEGREES * action[1], -87.9, 87.9))
                 reward += self.tick(action)
         return reward
