@@ -208,7 +208,7 @@ class Watermaze(Arena):
 
 
 class Faults(Arena):
-    """Fails at a frame, once: the file `marker` is made when it does, and holds it off."""
+    """Fails at a frame, once: the file `marker` is made when it does (with the process id), and holds it off."""
 
     level = "tests/faults"
     settings = Arena.settings | {"fault", "frame", "marker"}
@@ -216,7 +216,7 @@ class Faults(Arena):
     def tick(self, action):
         marker = Path(self.config["marker"])
         if self.frame >= int(self.config["frame"]) and not marker.exists():
-            marker.touch()
+            marker.write_text(str(os.getpid()))
             if self.config["fault"] == "hang":
                 ctypes.PyDLL(None).sleep(10_000)
             os.abort()
