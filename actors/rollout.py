@@ -101,7 +101,11 @@ class RolloutWorker:
         self.params_version = -1
         env_seed, action_seed = spec.seeds()
         self._generator = torch.Generator().manual_seed(action_seed)
-        batch = spec.num_envs
+        self._begin(env_seed)
+
+    def _begin(self, env_seed: int | None) -> None:
+        """New episodes, as if nothing had been played."""
+        batch = self.spec.num_envs
         obs, _ = self.env.reset(seed=env_seed)
         self._obs = self._checked_shape(obs)
         self._first = np.ones(batch, dtype=bool)
@@ -259,19 +263,22 @@ class RolloutWorker:
         return arrays, {"env_rng": env_rng}
 
     def restore(self, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> None:
-        """Go on from a `state` of a worker with the same spec."""
+        """Go on from a `state` of a worker with the same spec, with new episodes if the task cannot be restored."""
 
         def part(prefix: str) -> dict[str, Array]:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
+        self._generator.set_state(torch.from_numpy(arrays["worker.noise"].copy()))
         self.env.restore(part("env."), scalars["env_rng"])
+        if not self.env.restorable:
+            self._begin(None)
+            return
         if self.memory is not None:
             self.memory.restore(part("memory."))
         with torch.inference_mode():
             self._state = tuple(torch.from_numpy(arrays[f"core.{i}"].copy()) for i in range(len(self._state)))
         for name in self._CARRIED:
             setattr(self, f"_{name}", arrays[f"worker.{name}"].copy())
-        self._generator.set_state(torch.from_numpy(arrays["worker.noise"].copy()))
 
     _CARRIED = ("obs", "first", "prev_action", "prev_reward", "return", "length")
 

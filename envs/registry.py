@@ -28,6 +28,10 @@ class UnknownTaskError(ValueError):
     """Raised for a name that no task has."""
 
 
+class TaskUnavailableError(RuntimeError):
+    """What a task is played with (a package, files) is not on this machine; the message says how to get it."""
+
+
 @dataclass(frozen=True)
 class Task:
     """All that the rest of the system knows of a task."""

@@ -62,6 +62,8 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
     }
     info_spec: ClassVar[Mapping[str, type[np.generic]]]
     """Keys and dtypes of `info`, fixed for the class; always with `trial` (0-based) and `trial_done`."""
+    restorable: ClassVar[bool] = True
+    """False for a simulator that cannot be put back into the middle of an episode: `restore` is followed by `reset`."""
 
     def __init__(self, num_envs: int, render_mode: str | None = None) -> None:
         if num_envs < 1:

@@ -10,6 +10,7 @@ from hydra.types import RunMode
 
 from ..actors.rollout import EnvironmentFaultError
 from ..actors.settings import ActorsFailedError
+from ..envs.registry import TaskUnavailableError
 from ..learner.batch import DeviceError
 from ..learner.checkpoint import DamagedCheckpointError, NoCheckpointError
 from ..learner.learner import NonFiniteLossError
@@ -31,8 +32,16 @@ _EXPECTED = (
     NonFiniteLossError,
     NotARunFolderError,
     OSError,
+    TaskUnavailableError,
 )
-_WRONG_INPUT = (ConfigError, DeviceError, DifferentAgentError, NoCheckpointError, NotARunFolderError)
+_WRONG_INPUT = (
+    ConfigError,
+    DeviceError,
+    DifferentAgentError,
+    NoCheckpointError,
+    NotARunFolderError,
+    TaskUnavailableError,
+)
 
 
 @contextmanager

@@ -265,8 +265,11 @@ def _run_to_resume(composed: DictConfig) -> str | None:
 def _check(config: TrainConfig) -> None:
     """What would fail in every process fails here, before any is started."""
     resolve_device("auto" if config.cluster not in ("none", "local") else config.learner.device)
+    playing = min(config.evaluate.envs, config.evaluate.episodes)
     try:
         Agent(agent_for(config))
+        registry.make_vector(config.task_name, config.actors.envs, **config.task_options)
+        registry.make_vector(config.task_name, playing, **config.evaluation_task_options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

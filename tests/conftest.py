@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -32,3 +33,27 @@ def ray_session():
     )
     yield ray
     ray.shutdown()
+
+
+@pytest.fixture
+def standin(request, monkeypatch):
+    """The stand-in as `deepmind_lab`, here and in actors, which search where the driver does; else the real one."""
+    if request.node.get_closest_marker("dmlab"):
+        return pytest.importorskip("deepmind_lab", reason="deepmind_lab is not installed")
+    monkeypatch.syspath_prepend(Path(__file__).parent / "standin")
+    monkeypatch.setitem(sys.modules, "deepmind_lab", None)  # what stands here now comes back
+    del sys.modules["deepmind_lab"]
+    return importlib.import_module("deepmind_lab")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder with all pictures of PsychLab's Harlow level, which are names of two files."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("pictures")
+    for number, color in ((0, (200, 30, 30)), (1, (30, 200, 30))):
+        Image.new("RGB", (256, 256), color).save(folder / f"{number}.png")
+    for number in range(1, 1001):
+        (folder / f"{number:04d}.png").hardlink_to(folder / f"{number % 2}.png")
+    return folder

@@ -17,7 +17,10 @@ from prefrontal.envs.trials import Evaluation, TrialRecorder, simulate, trials_o
 from prefrontal.launch.measures import flatten
 
 CONF = Path(__file__).parents[1] / "conf" / "task"
-VARIANTS = [(name, {}) for name in registry.tasks()] + [
+ALONE = {"dmlab"}
+"""Tasks that play one episode a process, in a simulator that may not be installed: `test_dmlab.py`."""
+BATCHED = [name for name in registry.tasks() if name not in ALONE]
+VARIANTS = [(name, {}) for name in BATCHED] + [
     ("bandit", {"arms": "restless"}),
     ("bandit", {"arms": "informative", "trial_number": True}),
     ("episodic_two_step", {"context_input": True}),
@@ -25,7 +28,7 @@ VARIANTS = [(name, {}) for name in registry.tasks()] + [
     ("two_step", {"steps_per_trial": 2, "trials": 10, "trial_number": True}),
     ("two_step", {"steps_per_trial": 3}),
 ]
-names = pytest.mark.parametrize("name", list(registry.tasks()))
+names = pytest.mark.parametrize("name", BATCHED)
 variants = pytest.mark.parametrize(("name", "options"), VARIANTS)
 
 
@@ -143,7 +146,7 @@ def test_renderings(name, options):
     assert "trial" in text.render() or "pull" in text.render()
 
 
-@names
+@pytest.mark.parametrize("name", list(registry.tasks()))
 def test_configuration_file_has_the_defaults_of_the_settings(name):
     node = yaml.safe_load((CONF / f"{name}.yaml").read_text())["task"]
     assert node.pop("name") == name
