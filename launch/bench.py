@@ -30,6 +30,7 @@ from ..envs import registry
 from ..learner.learner import Learner
 from ..models.agent import Agent
 from .bench_memory import ENTRIES, MemoryCost, memory_cost, show_memory_costs
+from .bench_scale import message_sizes, simulated_actors
 from .config import TrainConfig, train_config
 from .console import console
 from .engine import agent_for, batch_unrolls, worker_specs
@@ -138,7 +139,6 @@ def learner_alone(config: TrainConfig, seconds: float) -> Rate:
 
 def end_to_end(config: TrainConfig, seconds: float, simulated: bool = False) -> tuple[Rate, dict[str, Any]]:
     """Everything through Ray with `config.actors.num` actors, real or simulated; Ray must be running."""
-    from .bench_scale import simulated_actors
     from .ray_engine import RayEngine
 
     with tempfile.TemporaryDirectory() as folder:
@@ -171,6 +171,7 @@ def end_to_end(config: TrainConfig, seconds: float, simulated: bool = False) -> 
             "waiting_for_data": (now.learner_waited_s - counters.learner_waited_s) / wall,
         },
         "updates_per_second": updates / wall,
+        "cpu_ms_per_unroll": {role: 1000 * used.get(role, 0.0) / len(shares) for role in ("driver", "ray")},
         "lag_mean": update.metrics["learner/lag_mean"],
     }
     shown = ", ".join(f"{role} {share:.0%}" for role, share in split["cpu_share"].items())
@@ -204,7 +205,8 @@ def measure(config: TrainConfig, seconds: float, actor_counts: list[int], simula
     runs = [(count, False) for count in actor_counts] + [(count, True) for count in simulated]
     with ray_session(largest) if runs else contextlib.nullcontext():
         for count, without_play in runs:
-            actors = dataclasses.replace(config.actors, num=count)
+            cpus = 0 if without_play else config.actors.cpus
+            actors = dataclasses.replace(config.actors, num=count, cpus=cpus)
             with console.status(f"end to end, {count} actor(s)"):
                 rate, split = end_to_end(dataclasses.replace(config, actors=actors), seconds, without_play)
             rates.append(rate)
@@ -219,6 +221,8 @@ def measure(config: TrainConfig, seconds: float, actor_counts: list[int], simula
         "cpus": psutil.cpu_count(),
         "rates": [dataclasses.asdict(rate) for rate in rates],
         "memory": [dataclasses.asdict(cost) for cost in costs],
+        "messages": message_sizes(worker_specs(config)[0]),
+        "actors_per_learner": rates[2].steps_per_cpu_second / rates[1].steps_per_cpu_second,
         "end_to_end": splits,
     }
 
@@ -239,13 +243,19 @@ def show(result: dict[str, Any]) -> None:
     console.print(table)
     if result["memory"]:
         show_memory_costs([MemoryCost(**cost) for cost in result["memory"]])
+    sizes = result["messages"]
+    console.print(
+        f"an unroll of {sizes['unroll_env_steps']:,} steps is {sizes['trajectory_kib']:,.0f} KiB, the parameters are "
+        f"{sizes['parameters_kib']:,.0f} KiB; {result['actors_per_learner']:.1f} actors saturate the learner"
+    )
     for count, split in result["end_to_end"].items():
-        actors, learner = split["actors_time"], split["learner_time"]
+        actors, learner, cost = split["actors_time"], split["learner_time"], split["cpu_ms_per_unroll"]
         console.print(
             f"{count} actor(s): an unroll is {actors['environment']:.0%} environment, {actors['network']:.0%} network; "
             f"the learner updates {learner['updating']:.0%} of the time and waits for data "
             f"{learner['waiting_for_data']:.0%}; {split['updates_per_second']:.1f} updates/s, "
-            f"lag {split['lag_mean']:.1f}"
+            f"lag {split['lag_mean']:.1f}; an unroll costs the driver {cost['driver']:.1f} and Ray {cost['ray']:.1f} "
+            "CPU-ms"
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import ray
 
 from ..actors.rollout import RolloutWorker, UnrollReport, WorkerSpec
-from ..models.flat import Vector
+from ..models.flat import Vector, to_vector
 from ..replay.trajectory import Array, Trajectory
 
 RECORDED = 4
@@ -40,6 +40,19 @@ class Producer:
         recorded = self._unrolls[self._turn % RECORDED]
         report = dataclasses.replace(recorded.report, params_version=version)
         return report, dataclasses.replace(recorded.trajectory, params_version=version), {"first": np.zeros(0)}
+
+
+def message_sizes(spec: WorkerSpec) -> dict[str, float]:
+    """What crosses between processes: an unroll to the learner, and the parameters to an actor."""
+    worker = RolloutWorker(spec)
+    trajectory = worker.unroll().trajectory
+    arrays = [value for value in vars(trajectory).values() if isinstance(value, np.ndarray)]
+    arrays += [*trajectory.initial_state, *trajectory.recall]
+    return {
+        "unroll_env_steps": trajectory.env_steps,
+        "trajectory_kib": sum(array.nbytes for array in arrays) / 1024,
+        "parameters_kib": to_vector(worker.agent.parameters()).nbytes / 1024,
+    }
 
 
 def simulated_actors(spec: WorkerSpec) -> Callable[[WorkerSpec], Any]:
