@@ -23,7 +23,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    ObjectStoreFullError,
+    OutOfDiskError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
 from .remote import RolloutActor
 from .rollout import UnrollReport, WorkerSpec
@@ -157,6 +164,7 @@ class ActorPool:
 
         Raises:
             ActorsFailedError: when the restart budget is spent.
+            ObjectStoreFullError, OutOfDiskError: when there is no room for what the actors play.
         """
         done = set(ready)
         finished = []
@@ -224,6 +232,8 @@ class ActorPool:
         call = slot.calls.popleft()
         try:
             report = ray.get(call.report)
+        except (ObjectStoreFullError, OutOfDiskError):
+            raise  # another actor would fill it again
         except RayError as error:
             self._fail(slot, "failed", error)
             return None

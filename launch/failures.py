@@ -16,7 +16,7 @@ from ..learner.learner import NonFiniteLossError
 from ..learner.snapshot import DifferentAgentError
 from .config import ConfigError
 from .console import errors
-from .engine import LearnerFailedError
+from .engine import LearnerFailedError, StoreFullError
 from .run_folder import NotARunFolderError
 
 _EXPECTED = (
@@ -31,6 +31,7 @@ _EXPECTED = (
     NonFiniteLossError,
     NotARunFolderError,
     OSError,
+    StoreFullError,
 )
 _WRONG_INPUT = (ConfigError, DeviceError, DifferentAgentError, NoCheckpointError, NotARunFolderError)
 

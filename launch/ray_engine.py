@@ -13,13 +13,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, ObjectStoreFullError, OutOfDiskError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..actors.pool import ActorPool, Finished, room_for
@@ -37,6 +38,7 @@ from .engine import (
     Interrupted,
     LearnerFailedError,
     LearnerReplaced,
+    StoreFullError,
     Update,
     WorkerState,
     agent_for,
@@ -49,6 +51,23 @@ from .engine import (
 
 INFO_WITHIN_S = 2.0
 """How long a point of the training curves waits for the task's truth."""
+
+
+@contextmanager
+def store_errors(config: TrainConfig) -> Iterator[None]:
+    """Whatever meets a full object store, an actor, the learner or the driver: the message says what to change.
+
+    Raises:
+        StoreFullError: in the place of Ray's own errors.
+    """
+    try:
+        yield
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        size = "ray.object_store_mb" if config.cluster == "local" else "--object-store-memory of ray start"
+        raise StoreFullError(
+            "trajectories on their way fill Ray's object store and the disk that it spills to: lower actors.in_flight, "
+            f"actors.envs or algo.unroll_length, raise {size}, or free the disk of Ray's session folder (/tmp/ray)"
+        ) from error
 
 
 @dataclass(frozen=True)
