@@ -71,7 +71,7 @@ class Machine:
         said = self._outside.stdout.readline()
         assert said == "up\n", said + self._outside.stdout.read()
         (first,) = psutil.Process(self._outside.pid).children()
-        self.pid = first.pid
+        self.pid, self.home = first.pid, HOME
 
     def path(self, relative: str | Path) -> Path:
         """A path below its home, as this process reaches it."""

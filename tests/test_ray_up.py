@@ -7,10 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
-from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from machines import BIN, ROOT, Machines, wait_until, why_not
@@ -31,7 +29,9 @@ def serve_ssh(machine, public_key):
     machine.path("venv").symlink_to(sys.prefix)
     machine.call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/run/key")
     machine.call("mkdir", "-p", "/run/sshd")
-    options = ["HostKey=/run/key", "PidFile=none", "UsePAM=no", "PermitRootLogin=yes", "Subsystem=sftp internal-sftp"]
+    options = ["HostKey=/run/key", "PidFile=none", "UsePAM=no", "PermitRootLogin=yes"]
+    # Seconds for which a worker looks for a head that went; Ray's own value is 60.
+    options.append("SetEnv=RAY_gcs_rpc_server_reconnect_timeout_s=10")
     machine.call(shutil.which("sshd"), "-f", "/dev/null", *(word for option in options for word in ("-o", option)))
 
 
@@ -54,11 +54,65 @@ def machines():
     made.close()
 
 
-def running(machine, title):
+def titles(machine):
+    """Command lines of what runs on a machine, but for its SSH server."""
     found = []
     for process in machine.processes():
         try:
-            found += [process] if title in " ".join(process.cmdline()) else []
+            found.append(" ".join(process.cmdline()) or process.name())
         except (OSError, psutil.NoSuchProcess):
             continue
-    return found
+    return [title for title in found if "sshd" not in title]
+
+
+def answer_to(laptop, url, *headers):
+    """HTTP status that the laptop gets; 0 if nobody answers."""
+    program = (
+        "import sys, urllib.request as r, urllib.error as e\n"
+        "try: print(r.urlopen(r.Request(sys.argv[1], headers=dict([h.split(': ') for h in sys.argv[2:]]))).status)\n"
+        "except e.HTTPError as error: print(error.code)\n"
+        "except OSError: print(0)"
+    )
+    return int(laptop.call(sys.executable, "-c", program, url, *headers))
+
+
+def test_a_cluster_from_up_to_down(machines):
+    laptop, head, workers = machines.switch, machines.add(), [machines.add(), machines.add()]
+    laptop.path(".ssh").mkdir(mode=0o700)
+    laptop.call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", laptop.home / ".ssh/id_ed25519")
+    for machine in (head, *workers):
+        serve_ssh(machine, laptop.path(".ssh/id_ed25519.pub").read_text())
+    file = laptop.home / "onprem.yaml"
+    laptop.path("onprem.yaml").write_text(filled_in(head, workers))
+
+    laptop.call("ray", "get-auth-token", "--generate")
+    laptop.call("env", f"--chdir={ROOT}", "ray", "up", "--yes", file, limit_s=300)
+    assert (head.path("prefrontal/pyproject.toml")).is_file()
+    wait_until(lambda: all(any("raylet" in title for title in titles(worker)) for worker in workers), 180, 0.5)
+
+    shell = laptop.start("ray", "attach", file, "-p", "8265", "-p", "6006", stdin=subprocess.PIPE)
+    jobs = "http://127.0.0.1:8265/api/jobs/"
+    wait_until(lambda: answer_to(laptop, jobs) == 401, 60, 1)  # through the tunnel, but not without the token
+    client = {**laptop.env, "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:8265"}
+    command = ["prefrontal", "train", "cluster=auto", "actors.num=3", *SMALL]
+    job = laptop.start("ray", "job", "submit", "--submission-id", "first", "--", *command, env=client)
+    played = set()
+
+    def ended():
+        for machine in {head, *workers} - played:
+            if any("Rollouts" in title for title in titles(machine)):
+                played.add(machine)
+        return job.poll() is not None
+
+    wait_until(ended, 240, 0.3)
+    output = job.stdout.read()
+    assert job.returncode == 0, output[-3000:]
+    assert "Ray on 3 node(s)" in output
+    assert played == {head, *workers}, "an actor on each"
+    laptop.call("ray", "rsync-down", file, "~/runs/", "runs/")
+    (results,) = laptop.path("runs").glob("two_step/*_train/results.json")
+    assert json.loads(results.read_text())
+
+    shell.communicate("exit\n", timeout=60)
+    laptop.call("ray", "down", "--yes", file)
+    wait_until(lambda: not any(titles(machine) for machine in (head, *workers)), 180, 1, lambda: str([titles(machine) for machine in (head, *workers)]))
