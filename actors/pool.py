@@ -283,7 +283,7 @@ class ActorPool:
 
     @staticmethod
     def _went_with_its_node(slot: _Slot, error: RayError | None) -> bool:
-        """Whether its machine or the network failed (no error: it hangs), for which nothing that it plays is to blame."""
+        """Whether machine or network failed, for which nothing that it plays is to blame. No error: it hangs."""
         if error is not None and not isinstance(error, RayActorError):
             return False
         if isinstance(error, ActorUnavailableError) or "node has died" in str(error):

@@ -48,7 +48,6 @@ from .engine import (
     worker_specs,
 )
 
-
 INFO_WITHIN_S = 2.0
 """How long a point of the training curves waits for the task's truth."""
 

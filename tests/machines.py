@@ -141,9 +141,7 @@ class Machines:
         made = Machine(len(self.all) + 1, self.env)
         self.all.append(made)
         port = f"port{made.number}"
-        self._ip(
-            self.switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(made.pid)
-        )
+        self._ip(self.switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(made.pid))
         self._ip(self.switch, "link", "set", port, "master", "br0", "up")
         self._ip(made, "addr", "add", f"{made.address}/24", "dev", "eth0")
         self._ip(made, "link", "set", "eth0", "up")

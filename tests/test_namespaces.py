@@ -35,7 +35,9 @@ def start_ray(head, *joining):
     place = [f"--address={head.address}:6379"] if joining else ["--head", "--port=6379", "--include-dashboard=false"]
     own = ["--num-cpus=1", "--object-store-memory=200000000"]
     started = [
-        machine.start(BIN / "ray", "start", *place, *own, f"--node-ip-address={machine.address}", stdin=subprocess.DEVNULL)
+        machine.start(
+            BIN / "ray", "start", *place, *own, f"--node-ip-address={machine.address}", stdin=subprocess.DEVNULL
+        )
         for machine in joining or [head]
     ]
     for process in started:

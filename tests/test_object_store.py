@@ -24,7 +24,16 @@ def session():
 
 
 def train(session, env_steps, **ray):
-    command = [sys.executable, "-m", "prefrontal.launch.cli", "train", *LARGE, *MANY, *SHORT, f"run.env_steps={env_steps}"]
+    command = [
+        sys.executable,
+        "-m",
+        "prefrontal.launch.cli",
+        "train",
+        *LARGE,
+        *MANY,
+        *SHORT,
+        f"run.env_steps={env_steps}",
+    ]
     env = {**os.environ, "TMPDIR": str(session), **ray}
     return subprocess.run(command, cwd=session, env=env, capture_output=True, text=True, timeout=240, check=False)
 
@@ -38,7 +47,9 @@ def test_what_does_not_fit_is_spilled(session):
 
 def test_a_full_disk_too_ends_the_run_with_what_to_change(session):
     # To Ray every disk is full that is used by more than this share.
-    done = train(session, 10_000_000, RAY_automatic_object_spilling_enabled="0", RAY_local_fs_capacity_threshold="0.001")
+    done = train(
+        session, 10_000_000, RAY_automatic_object_spilling_enabled="0", RAY_local_fs_capacity_threshold="0.001"
+    )
     assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
     message = " ".join(done.stderr.split())
     assert "fill Ray's object store" in message

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 # In the place of the two that install: the wheels are 2 GB. The machines have the environment that runs this test; the
 # package is the copied checkout, as it is after `pip install --editable`.
-INSTALL = "mkdir -p ~/site && ln -sfn ~/prefrontal ~/site/prefrontal && echo 'export PYTHONPATH=$HOME/site' >> ~/.bashrc"
+INSTALL = (
+    "mkdir -p ~/site && ln -sfn ~/prefrontal ~/site/prefrontal && echo 'export PYTHONPATH=$HOME/site' >> ~/.bashrc"
+)
 SMALL = ["actors.envs=8", "run.env_steps=30000", "evaluate.episodes=20", "run.figures=0"]
 
 
@@ -115,4 +117,9 @@ def test_a_cluster_from_up_to_down(machines):
 
     shell.communicate("exit\n", timeout=60)
     laptop.call("ray", "down", "--yes", file)
-    wait_until(lambda: not any(titles(machine) for machine in (head, *workers)), 180, 1, lambda: str([titles(machine) for machine in (head, *workers)]))
+    wait_until(
+        lambda: not any(titles(machine) for machine in (head, *workers)),
+        180,
+        1,
+        lambda: str([titles(machine) for machine in (head, *workers)]),
+    )
