@@ -6,13 +6,15 @@ time, running or waiting. Any failure (a killed process, an exception of the env
 unroll within the timeout) replaces the actor after a back-off; past the budget the pool raises with the actor's own
 traceback.
 
-Nodes of a cluster come and go. An actor that went with its node is replaced outside the budget, when there is room for
-it; with `actors.auto` the pool also grows with the cluster. Room is what the cluster's CPUs allow.
+Nodes of a cluster come and go, and so does the network between them. An actor that went with its node, or whose node
+does not answer, is replaced outside the budget, when there is room for it; with `actors.auto` the pool also grows with
+the cluster. Room is what the cluster's CPUs allow.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 import time
 from collections import deque
@@ -21,7 +23,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    ObjectStoreFullError,
+    OutOfDiskError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
 from .remote import RolloutActor
 from .rollout import UnrollReport, WorkerSpec
@@ -39,6 +48,8 @@ class Finished:
     info: ray.ObjectRef
     actor_id: int
     generation: int
+    node: str
+    """Ray's id of the node that holds trajectory and info."""
 
 
 @dataclass
@@ -59,7 +70,7 @@ class _Slot:
     since: float = 0.0
     """When the process was started, or when the oldest call became the oldest."""
     node: str = ""
-    """Ray's id of the node where it runs, or ran."""
+    """Ray's id of the node where it runs, or ran last; empty while it starts."""
     accused_on: str = ""
     """Node of its last failure, which was counted; it may turn out that the node went."""
     failures_in_a_row: int = 0
@@ -79,6 +90,22 @@ def room_for(cpus: float) -> int:
 
 def _alive_nodes() -> set[str]:
     return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+ANSWER_WITHIN_S = 1.0
+
+
+def _answers(node_id: str) -> bool:
+    """Whether a node is reached. Ray itself takes a minute to declare one dead that has become silent."""
+    for node in ray.nodes():
+        if node["NodeID"] == node_id and node["Alive"]:
+            try:
+                address = (node["NodeManagerAddress"], node["NodeManagerPort"])
+                socket.create_connection(address, timeout=ANSWER_WITHIN_S).close()
+            except OSError:
+                return False
+            return True
+    return False
 
 
 class ActorPool:
@@ -137,6 +164,7 @@ class ActorPool:
 
         Raises:
             ActorsFailedError: when the restart budget is spent.
+            ObjectStoreFullError, OutOfDiskError: when there is no room for what the actors play.
         """
         done = set(ready)
         finished = []
@@ -177,6 +205,7 @@ class ActorPool:
         slot.handle = self._start(slot.spec)
         slot.starting = slot.handle.ready.remote()
         slot.since = time.monotonic()
+        slot.node = ""
         slot.restart_at = None
         slot.params_version = -1
 
@@ -203,13 +232,15 @@ class ActorPool:
         call = slot.calls.popleft()
         try:
             report = ray.get(call.report)
+        except (ObjectStoreFullError, OutOfDiskError):
+            raise  # another actor would fill it again
         except RayError as error:
             self._fail(slot, "failed", error)
             return None
         slot.since = time.monotonic()
         slot.failures_in_a_row = 0
         self.delivered += 1
-        return Finished(report, call.trajectory, call.info, slot.spec.actor_id, slot.spec.generation)
+        return Finished(report, call.trajectory, call.info, slot.spec.actor_id, slot.spec.generation, slot.node)
 
     def _supervise(self) -> None:
         now = time.monotonic()
@@ -252,10 +283,12 @@ class ActorPool:
 
     @staticmethod
     def _went_with_its_node(slot: _Slot, error: RayError | None) -> bool:
-        """Whether the actor died because its machine did, for which nothing that it plays is to blame."""
-        if not isinstance(error, RayActorError):
+        """Whether machine or network failed, for which nothing that it plays is to blame. No error: it hangs."""
+        if error is not None and not isinstance(error, RayActorError):
             return False
-        return "node has died" in str(error) or (bool(slot.node) and slot.node not in _alive_nodes())
+        if isinstance(error, ActorUnavailableError) or "node has died" in str(error):
+            return True
+        return bool(slot.node) and not _answers(slot.node)
 
     def _fail(self, slot: _Slot, what: str, error: RayError | None) -> None:
         actor = f"actor {slot.spec.actor_id} ({slot.spec.task})"
@@ -268,7 +301,7 @@ class ActorPool:
         if with_its_node:
             self._room_at = 0.0
             self._replace_after(slot, self._config.backoff_s)
-            log.warning("%s went with its node; it is replaced when there is room", actor)
+            log.warning("%s went with its node, or was cut off; it is replaced when there is room", actor)
             return
         if self.restarts >= self._config.max_restarts:
             raise ActorsFailedError(

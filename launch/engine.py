@@ -30,6 +30,10 @@ class Interrupted(Exception):  # noqa: N818  # not an error: the user's wish
     """The training was asked to stop while it waited for an update."""
 
 
+class StoreFullError(RuntimeError):
+    """The trajectories on their way fit neither into Ray's object store nor onto the disk where it spills."""
+
+
 class LearnerFailedError(RuntimeError):
     """The learner's process died or could not start."""
 

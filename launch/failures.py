@@ -17,7 +17,7 @@ from ..learner.learner import NonFiniteLossError
 from ..learner.snapshot import DifferentAgentError
 from .config import ConfigError
 from .console import errors
-from .engine import LearnerFailedError
+from .engine import LearnerFailedError, StoreFullError
 from .run_folder import NotARunFolderError
 
 _EXPECTED = (
@@ -32,6 +32,7 @@ _EXPECTED = (
     NonFiniteLossError,
     NotARunFolderError,
     OSError,
+    StoreFullError,
     TaskUnavailableError,
 )
 _WRONG_INPUT = (

@@ -3,6 +3,9 @@
 The driver handles references: a trajectory goes from the actor that made it through the object store to the learner,
 parameters go the other way. An actor gets its next call when the learner has been given its trajectory, and the learner
 has at most `PREFETCH` updates in its queue; so nothing grows without bound, whichever side is slow.
+
+The learner is given a trajectory once it lies on the learner's node: one on a node that the network does not reach
+holds up itself, and not the updates behind it.
 """
 
 from __future__ import annotations
@@ -10,13 +13,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, ObjectStoreFullError, OutOfDiskError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..actors.pool import ActorPool, Finished, room_for
@@ -34,6 +38,7 @@ from .engine import (
     Interrupted,
     LearnerFailedError,
     LearnerReplaced,
+    StoreFullError,
     Update,
     WorkerState,
     agent_for,
@@ -42,6 +47,26 @@ from .engine import (
     unpack_workers,
     worker_specs,
 )
+
+INFO_WITHIN_S = 2.0
+"""How long a point of the training curves waits for the task's truth."""
+
+
+@contextmanager
+def store_errors(config: TrainConfig) -> Iterator[None]:
+    """Whatever meets a full object store, an actor, the learner or the driver: the message says what to change.
+
+    Raises:
+        StoreFullError: in the place of Ray's own errors.
+    """
+    try:
+        yield
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        size = "ray.object_store_mb" if config.cluster == "local" else "--object-store-memory of ray start"
+        raise StoreFullError(
+            "trajectories on their way fill Ray's object store and the disk that it spills to: lower actors.in_flight, "
+            f"actors.envs or algo.unroll_length, raise {size}, or free the disk of Ray's session folder (/tmp/ray)"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -79,9 +104,11 @@ class RayEngine:
         self._pool = ActorPool(worker_specs(config), self._actors_config(), start_actor)
         self._handoff: Handoff[Finished] = Handoff(batch_unrolls(config))
         self._pending: deque[_Pending] = deque()
+        self._arriving: list[Finished] = []
         self._window: deque[ray.ObjectRef] = deque(maxlen=WINDOW)
         self._answered: list[Finished] = []
         self._learner_restarts = 0
+        self._node = str(ray.get_runtime_context().get_node_id())
         self._learner = self._start_learner()
         self._pool.begin()  # processes take seconds to start: all at once
         self._go_on_from(checkpoint)
@@ -106,7 +133,7 @@ class RayEngine:
             update = self._finished_update()
             if update is not None:
                 return update
-            refs = self._pool.waitables()
+            refs = self._pool.waitables() + [unroll.trajectory for unroll in self._arriving]
             if self._pending:
                 refs.append(self._pending[0].metrics)
             ready: list[ray.ObjectRef] = []
@@ -114,9 +141,8 @@ class RayEngine:
                 time.sleep(0.05)  # all actors are about to be replaced
             elif ray.wait(refs, num_returns=1, timeout=0.2)[0]:
                 ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
-            for unroll in self._pool.collect(ready):
-                self._window.append(unroll.info)
-                self._handoff.put(unroll)
+            self._arriving += self._pool.collect(ready)
+            self._put_what_arrived()
         raise Interrupted
 
     def counters(self) -> Counters:  # noqa: D102
@@ -125,12 +151,16 @@ class RayEngine:
         return Counters(*waited, self._pool.playing, self._pool.restarts, self._learner_restarts)
 
     def window(self) -> list[Mapping[str, Array]]:  # noqa: D102
-        infos = []
-        for ref in list(self._window):
+        infos, refs = [], list(self._window)
+        here = set(ray.wait(refs, num_returns=len(refs), timeout=INFO_WITHIN_S)[0]) if refs else set()
+        for ref in refs:
             try:
-                infos.append(ray.get(ref, timeout=10))
+                if ref in here:
+                    infos.append(ray.get(ref, timeout=INFO_WITHIN_S))
+                    continue
             except (RayActorError, ray.exceptions.GetTimeoutError, ObjectLostError):
-                continue  # its actor's node went; the next unroll takes its place
+                pass
+            self._window.remove(ref)  # its node went, or is cut off; the next unroll takes its place
         return infos
 
     def parameters(self) -> tuple[int, Vector]:  # noqa: D102
@@ -154,7 +184,7 @@ class RayEngine:
         gpus = 1 if config.learner.device == "cuda" or self._gpu_for_auto() else 0
         # Where the GPU is, else on the driver's node and nowhere else: both write into the run folder. It shares the
         # driver's part of the machine and reserves no CPU of its own.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        here = NodeAffinitySchedulingStrategy(self._node, soft=False)
         placed = LearnerActor.options(num_cpus=0, num_gpus=gpus, scheduling_strategy="DEFAULT" if gpus else here)
         return placed.remote(
             agent_for(config),
@@ -171,6 +201,7 @@ class RayEngine:
         """Give the learner a checkpoint's state and let the actors act with its parameters."""
         if checkpoint is not None:
             self._ask_learner(self._learner.restore.remote(checkpoint))
+        self._learner_node = self._ask_learner(self._learner.node.remote())
         self._updates, vector = self.parameters()
         self._published = deque([(self._updates, ray.put(vector))], maxlen=self._config.actors.lag_updates + 1)
         self._pool.broadcast(*self._published[0])
@@ -204,6 +235,23 @@ class RayEngine:
 
     def _gpu_for_auto(self) -> bool:
         return self._config.learner.device == "auto" and ray.cluster_resources().get("GPU", 0) >= 1
+
+    def _put_what_arrived(self) -> None:
+        """Hand off what lies on the learner's node; to ask for the rest fetches it.
+
+        Only the driver's node can be asked about. To a learner on another one everything is handed off at once.
+        """
+        away = [unroll.trajectory for unroll in self._arriving if unroll.node != self._node]
+        if away and self._learner_node == self._node:
+            here, _ = ray.wait(away, num_returns=len(away), timeout=0)
+            missing = set(away) - set(here)
+        else:
+            missing = set()
+        for unroll in self._arriving:
+            if unroll.trajectory not in missing:
+                self._window.append(unroll.info)
+                self._handoff.put(unroll)
+        self._arriving = [unroll for unroll in self._arriving if unroll.trajectory in missing]
 
     def _give_learner(self) -> None:
         limit = 1 if self._synchronous else PREFETCH

@@ -45,7 +45,7 @@ def _engine(
         yield SerialEngine(config, folder.path, checkpoint)
         return
     # Importing Ray takes a second that one-process runs do not need.
-    from .ray_engine import RayEngine
+    from .ray_engine import RayEngine, store_errors
     from .session import ray_session
 
     with console.status("starting Ray"):
@@ -54,12 +54,13 @@ def _engine(
     stop.listen()
     console.print(description, style="dim")
     try:
-        with console.status("starting actors"):
-            engine = RayEngine(config, folder.path, checkpoint, stop)
-        try:
-            yield engine
-        finally:
-            engine.close()
+        with store_errors(config):
+            with console.status("starting actors"):
+                engine = RayEngine(config, folder.path, checkpoint, stop)
+            try:
+                yield engine
+            finally:
+                engine.close()
     finally:
         session.__exit__(None, None, None)
 

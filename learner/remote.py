@@ -54,6 +54,10 @@ class RemoteLearner:
         """Where the updates run, once the learner stands."""
         return str(self._learner.device)
 
+    def node(self) -> str:
+        """Ray's id of the node, once the learner stands."""
+        return str(ray.get_runtime_context().get_node_id())
+
     def update(self, *trajectories: Trajectory) -> tuple[dict[str, float], Vector | None]:
         """One update; with `num_returns=2`: the metrics, and the parameters if they are due for a broadcast."""
         with self._staging:

@@ -1,160 +1,127 @@
-"""Ray nodes with addresses of their own: network namespaces joined by a bridge stand for machines."""
+"""Ray nodes with addresses of their own: they go, come back and are cut off from the network."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+from machines import BIN, Machines, signal_to, wait_until, why_not
 from prefrontal.launch.cli import ENVIRONMENT
 
-BIN = Path(sys.executable).parent
-BRIDGE, NET = "pfbr0", "10.213.7"
-HEAD = f"{NET}.2"
+WHY_NOT = why_not()
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
-
-def ip(*arguments, check=True):
-    return subprocess.run(["ip", *arguments], check=check, capture_output=True, text=True).stdout
-
-
-def why_not():
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        return "network namespaces need root and the ip command"
-    made = subprocess.run(["ip", "netns", "add", "pfprobe"], capture_output=True, text=True, check=False)
-    if made.returncode:
-        return f"network namespaces are not allowed here: {made.stderr.strip()}"
-    ip("netns", "del", "pfprobe")
-    return ""
-
-
-pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
-
-
-class Machines:
-    """Namespaces `pf1`, `pf2`, ... with the addresses .2, .3, ..."""
-
-    def __init__(self, folder):
-        self.folder, self.names = folder, []
-        # The cluster has a token of its own: who does not know it cannot join.
-        self.env = {**os.environ, **ENVIRONMENT, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        ip("link", "add", BRIDGE, "type", "bridge")
-        ip("addr", "add", f"{NET}.1/24", "dev", BRIDGE)
-        ip("link", "set", BRIDGE, "up")
-
-    def add(self):
-        name = f"pf{len(self.names) + 1}"
-        inside = f"{name}i"
-        ip("netns", "add", name)
-        self.names.append(name)
-        ip("link", "add", f"{name}o", "type", "veth", "peer", "name", inside)
-        ip("link", "set", f"{name}o", "master", BRIDGE, "up")
-        ip("link", "set", inside, "netns", name)
-        ip("-n", name, "addr", "add", f"{NET}.{len(self.names) + 1}/24", "dev", inside)
-        ip("-n", name, "link", "set", inside, "up")
-        ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", name, "route", "add", "default", "via", f"{NET}.1")  # how Ray finds out its own address
-        return name
-
-    def run(self, name, *command, env=None):
-        return subprocess.Popen(
-            ["ip", "netns", "exec", name, *command],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=env or self.env,
-        )
-
-    def start_ray(self, name):
-        """One after the other: the namespaces share a disk, where Ray keeps the ports of a machine's nodes."""
-        joins = name != self.names[0]
-        place = [f"--address={HEAD}:6379"] if joins else ["--head", "--port=6379", "--include-dashboard=false"]
-        address = f"--node-ip-address={NET}.{self.names.index(name) + 2}"
-        command = [str(BIN / "ray"), "start", "--block", "--num-cpus=1", address, *place]
-        with (self.folder / f"{name}.log").open("w") as log:
-            subprocess.Popen(
-                ["ip", "netns", "exec", name, *command, "--object-store-memory=200000000"],
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                env=self.env,
-            )
-        deadline = time.monotonic() + 60
-        while "Ray runtime started" not in (self.folder / f"{name}.log").read_text():
-            assert time.monotonic() < deadline, (self.folder / f"{name}.log").read_text()[-2000:]
-            time.sleep(0.2)
-
-    def kill(self, name):
-        """As a power cut would."""
-        for pid in ip("netns", "pids", name).split():
-            os.kill(int(pid), signal.SIGKILL)
-
-    def close(self):
-        for name in self.names:
-            self.kill(name)
-        time.sleep(0.5)
-        for name in self.names:
-            ip("netns", "del", name, check=False)
-        ip("link", "del", BRIDGE, check=False)
+# A silent node is dead to Ray after some 15 s; by Ray's own values it takes a minute.
+IMPATIENT = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "3000"}
 
 
 @pytest.fixture
-def machines(tmp_path):
-    made = Machines(tmp_path)
+def machines():
+    # The cluster has a token of its own: who does not know it cannot join.
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    made = Machines({**os.environ, **ENVIRONMENT, **IMPATIENT, **token})
     yield made
     made.close()
 
 
-def test_training_across_machines_that_go_and_come(machines, tmp_path):
-    """Three nodes; one is switched off in mid-run, another one joins; training goes on, and learns."""
+def start_ray(head, *joining):
+    """A head if it is alone, else nodes that join it, all at once."""
+    place = [f"--address={head.address}:6379"] if joining else ["--head", "--port=6379", "--include-dashboard=false"]
+    own = ["--num-cpus=1", "--object-store-memory=200000000"]
+    started = [
+        machine.start(
+            BIN / "ray", "start", *place, *own, f"--node-ip-address={machine.address}", stdin=subprocess.DEVNULL
+        )
+        for machine in joining or [head]
+    ]
+    for process in started:
+        output, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, output[-3000:]
+
+
+def seconds_played(machine):
+    """CPU time of the actors on a machine."""
+    total = 0.0
+    for process in machine.processes():
+        try:
+            if "Rollouts" in " ".join(process.cmdline()):
+                total += sum(process.cpu_times()[:2])
+        except (OSError, psutil.NoSuchProcess):
+            continue
+    return total
+
+
+def test_training_across_machines_that_go_and_come(machines):
+    """Of three nodes one is cut off for a moment, one until it is dead to Ray, one is switched off; it still learns."""
     head, second, third = machines.add(), machines.add(), machines.add()
-    for name in (head, second, third):
-        machines.start_ray(name)
-    process = machines.run(
-        head,
-        str(BIN / "prefrontal"),
+    start_ray(head)
+    start_ray(head, second, third)
+    process = head.start(
+        BIN / "prefrontal",
         "train",
-        f"cluster={HEAD}:6379",
+        f"cluster={head.address}:6379",
         "actors.num=auto",
         "run.folder=run",
         "run.env_steps=100000000",
         "run.log_points=10000",
+        "run.figures=0",
         "algo.learning_rate.fraction=0.04",
     )
 
-    def last(column):
-        path = tmp_path / "run" / "metrics.csv"
+    def last(column, rows=1):
+        path = head.path("run/metrics.csv")
         if not path.is_file() or len(path.read_text().splitlines()) < 12:
             return float("nan")
-        return np.genfromtxt(path, delimiter=",", names=True, deletechars="")[column][-10:].mean()
+        return np.genfromtxt(path, delimiter=",", names=True, deletechars="")[column][-rows:].mean()
 
-    def wait_until(condition, limit_s=120):
-        deadline = time.monotonic() + limit_s
-        while not condition():
+    def wait_for(condition):
+        def unless_it_ended():
             assert process.poll() is None, process.stdout.read()[-3000:]
-            assert time.monotonic() < deadline, f"{last('actors/playing')} actors, {last('reward_per_trial')} a trial"
-            time.sleep(0.5)
+            return condition()
 
-    wait_until(lambda: last("actors/playing") == 3)
-    machines.kill(third)
-    wait_until(lambda: last("actors/playing") == 2)
-    machines.start_ray(machines.add())
-    wait_until(lambda: last("actors/playing") == 3)
-    wait_until(lambda: last("actors/restarts") == 0)  # what went with a node costs nothing of the budget
-    wait_until(lambda: last("reward_per_trial") > 0.68)
-    process.terminate()
-    output, _ = process.communicate(timeout=60)
+        columns = ("env_steps", "actors/playing", "actors/restarts", "reward_per_trial")
+        wait_until(unless_it_ended, 180, 0.5, lambda: str({column: last(column) for column in columns}))
+
+    def goes_on():
+        before = last("env_steps")
+        wait_for(lambda: last("env_steps") > before + 50_000)  # more than was on its way
+
+    wait_for(lambda: last("actors/playing") == 3)
+    machines.unplug(second)
+    time.sleep(3)
+    goes_on()
+    machines.plug(second)
+    played = seconds_played(second)
+    wait_for(lambda: seconds_played(second) > played + 0.5)
+    assert last("actors/playing") == 3
+
+    machines.unplug(third)
+    wait_for(lambda: last("actors/playing") == 2)
+    goes_on()
+    machines.plug(third)
+    wait_for(lambda: not [each for each in third.processes() if each.name() == "raylet"])  # it learns that it is dead
+
+    second.switch_off()
+    wait_for(lambda: last("actors/playing") == 1)
+    fourth = machines.add()
+    start_ray(head, third, fourth)
+    wait_for(lambda: last("actors/playing") == 3)
+    wait_for(lambda: last("actors/restarts") == 0)  # what went with a node costs nothing of the budget
+    assert seconds_played(third) > 0
+    assert seconds_played(fourth) > 0
+    wait_for(lambda: last("reward_per_trial", rows=10) > 0.68)
+    signal_to(process, signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output[-3000:]
     assert "with its node" in output
     stranger = {**machines.env, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    refused = machines.run(second, str(BIN / "prefrontal"), "train", f"cluster={HEAD}:6379", env=stranger)
+    refused = fourth.start(BIN / "prefrontal", "train", f"cluster={head.address}:6379", env=stranger)
     output, _ = refused.communicate(timeout=120)
     assert refused.returncode == 2, output[-3000:]
     assert "RAY_AUTH_TOKEN" in output

@@ -110,6 +110,15 @@ def test_a_hanging_environment_is_replaced(pool_of, tmp_path):
     assert "hangs: no unroll within 2 s" in pool.last_failure
 
 
+def test_an_actor_on_a_node_that_does_not_answer_costs_nothing(pool_of, tmp_path, monkeypatch):
+    silent = [{**node, "NodeManagerPort": 1} for node in ray.nodes()]
+    monkeypatch.setattr(ray, "nodes", lambda: silent)
+    options = {"fault": "hang", "marker": str(tmp_path / "struck"), "at_step": 15}
+    pool = pool_of(specs(**options), config(timeout_s=2.0, max_restarts=0))
+    assert collect(pool, 6)[-1].generation == 1
+    assert pool.restarts == 0
+
+
 def test_a_spent_budget_ends_with_the_environments_own_traceback(pool_of):
     pool = pool_of(specs(fault="raise", at_step=15), config(max_restarts=2))
     with pytest.raises(ActorsFailedError, match=r"actors\.max_restarts") as caught:

@@ -1,0 +1,57 @@
+"""More trajectories on their way than Ray's object store holds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# An unroll has 26 MB, eight may be on their way, and the store is as small as Ray allows.
+LARGE = ["task=contextual_choice", "model=lstm", "task.evidence_size=1000", "task.context_size=1000", "task.items=5"]
+MANY = ["actors.envs=32", "actors.num=2", "actors.in_flight=4", "actors.cpus=0.5", "ray.object_store_mb=80"]
+SHORT = ["evaluate.episodes=10", "evaluate.envs=2", "run.figures=0", "run.folder=run"]
+
+
+@pytest.fixture
+def session():
+    """A place for Ray's sessions; paths of sockets have to be short."""
+    with tempfile.TemporaryDirectory(prefix="pf", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def train(session, env_steps, **ray):
+    command = [
+        sys.executable,
+        "-m",
+        "prefrontal.launch.cli",
+        "train",
+        *LARGE,
+        *MANY,
+        *SHORT,
+        f"run.env_steps={env_steps}",
+    ]
+    env = {**os.environ, "TMPDIR": str(session), **ray}
+    return subprocess.run(command, cwd=session, env=env, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_what_does_not_fit_is_spilled(session):
+    done = train(session, 30_000)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    logs = [path.read_text() for path in session.glob("ray/session_2*/logs/raylet.out")]
+    assert any(":info_message:Spilled" in log for log in logs)
+
+
+def test_a_full_disk_too_ends_the_run_with_what_to_change(session):
+    # To Ray every disk is full that is used by more than this share.
+    done = train(
+        session, 10_000_000, RAY_automatic_object_spilling_enabled="0", RAY_local_fs_capacity_threshold="0.001"
+    )
+    assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
+    message = " ".join(done.stderr.split())
+    assert "fill Ray's object store" in message
+    assert "Traceback" not in message
+    assert all(name in message for name in ("actors.in_flight", "algo.unroll_length", "ray.object_store_mb"))
