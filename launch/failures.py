@@ -18,6 +18,7 @@ from .config import ConfigError
 from .console import errors
 from .engine import LearnerFailedError
 from .run_folder import NotARunFolderError
+from .storage import StorageError
 
 _EXPECTED = (
     ActorsFailedError,
@@ -31,8 +32,9 @@ _EXPECTED = (
     NonFiniteLossError,
     NotARunFolderError,
     OSError,
+    StorageError,
 )
-_WRONG_INPUT = (ConfigError, DeviceError, DifferentAgentError, NoCheckpointError, NotARunFolderError)
+_WRONG_INPUT = (ConfigError, DeviceError, DifferentAgentError, NoCheckpointError, NotARunFolderError, StorageError)
 
 
 @contextmanager
