@@ -173,7 +173,7 @@ class SerialEngine:
         try:
             metrics = self._learner.update(batch)
         except NonFiniteLossError as error:
-            path = snapshot.save_batch(self._folder, batch)
+            path = snapshot.save_batch(self._folder, snapshot.batch_arrays(batch))
             raise NonFiniteLossError(f"{error}; the batch lies in {path}") from None
         if self._learner.progress.updates % self._config.algo.broadcast_every == 0:
             self._published.append(self.parameters())

@@ -13,6 +13,7 @@ from .config import ConfigError, TrainConfig, train_config
 from .console import console, errors
 from .evaluation import evaluate_run, show_results
 from .failures import reported
+from .mirror import TO_EVALUATE, run_at
 from .run_folder import RunFolder
 
 
@@ -42,7 +43,7 @@ def _closed_units(folder: RunFolder, composed: DictConfig) -> tuple[int, ...] | 
     gates = folder.read_results().get("gate_by_unit") if folder.results.is_file() else None
     if not gates:
         raise ConfigError(
-            f"closed_above needs the gates of an evaluation: {folder.results} holds none "
+            f"closed_above needs the gates of an evaluation: {folder.location}/results.json holds none "
             "(evaluate an agent with an episodic memory first)"
         )
     units = tuple(unit for unit, gate in enumerate(gates["all"]) if gate > float(composed.closed_above))
@@ -60,7 +61,9 @@ def _checkpoint(folder: RunFolder, which: str) -> Checkpoint:
         path = folder.path / "checkpoints" / ("best.safetensors" if which == "best" else which)
         if not path.is_file():
             there = ", ".join(sorted(p.name for p in path.parent.glob("*.safetensors"))) or "none"
-            raise ConfigError(f"checkpoint={which}: there is no {path}; there are: {there}")
+            raise ConfigError(
+                f"checkpoint={which}: there is no {folder.location}/checkpoints/{path.name}; there are: {there}"
+            )
         return read(path)
     checkpoint, _, warnings = folder.checkpoints().newest()
     for warning in warnings:
@@ -71,10 +74,9 @@ def _checkpoint(folder: RunFolder, which: str) -> Checkpoint:
 @hydra.main(config_path="pkg://prefrontal.conf", config_name="evaluate", version_base="1.3")
 def main(composed: DictConfig) -> None:
     """Entry point of the verb; see the module's text."""
-    with reported():
-        folder = RunFolder.open(composed.run)
+    with reported(), run_at(str(composed.run), TO_EVALUATE) as folder:
         config = _config(folder, composed)
-        output = RunFolder(folder.path / "evaluations" / composed.name) if composed.name else folder
+        output = folder.evaluation_called(composed.name) if composed.name else folder
         results, _ = evaluate_run(folder, config, _checkpoint(folder, composed.checkpoint), output)
-        console.print(f"run folder   {folder.path}", style="dim")
+        console.print(f"run folder   {folder.location}", style="dim")
         show_results(config, results, output)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -178,19 +177,11 @@ def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFol
     title = f"{task.name}: {results['episodes']:,} fresh episodes, frozen weights"
     console.print(results_table(title, [shown], references))
     for path in sorted([*output.figures.glob("*.png"), *output.figures.glob("*.gif")]):
-        console.print(f"figure       {short(path)}")
-    console.print(f"all numbers  {short(output.results)}")
-    console.print(f"each trial   {short(output.evaluation)}")
+        console.print(f"figure       {output.shown(path)}")
+    console.print(f"all numbers  {output.shown(output.results)}")
+    console.print(f"each trial   {output.shown(output.evaluation)}")
 
 
 def long_measures(results: Mapping[str, Any]) -> set[str]:
     """Names of measures with so many numbers that they belong in a file, not in a table."""
     return {name for name, value in results.items() if len(flatten({name: value})) > 8}
-
-
-def short(path: Path) -> str:
-    """A path as a person in the current folder would write it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

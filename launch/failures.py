@@ -19,6 +19,7 @@ from .config import ConfigError
 from .console import errors
 from .engine import LearnerFailedError, StoreFullError
 from .run_folder import NotARunFolderError
+from .storage import StorageError
 
 _EXPECTED = (
     ActorsFailedError,
@@ -32,6 +33,7 @@ _EXPECTED = (
     NonFiniteLossError,
     NotARunFolderError,
     OSError,
+    StorageError,
     StoreFullError,
     TaskUnavailableError,
 )
@@ -41,6 +43,7 @@ _WRONG_INPUT = (
     DifferentAgentError,
     NoCheckpointError,
     NotARunFolderError,
+    StorageError,
     TaskUnavailableError,
 )
 

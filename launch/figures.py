@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,30 @@ from ..envs import registry
 from ..envs.groups import compare, groups_of
 from .config import ConfigError, TrainConfig, task_settings, train_config
 from .console import console, errors
-from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures, short
+from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures
 from .failures import reported
 from .measures import flatten, results_table
+from .mirror import TO_DRAW, output_at, run_at, runs_matching
 from .run_folder import NotARunFolderError, RunFolder
+from .storage import is_url
 
 
-def _folders(pattern: str) -> list[RunFolder]:
+def _matches(pattern: str) -> list[str]:
+    if is_url(pattern):
+        return runs_matching(pattern)
     matches = glob.glob(str(Path(pattern).expanduser()))  # noqa: PTH207  # absolute patterns too
     runs = [path for path in matches if (Path(path) / "config.yaml").is_file()]
-    paths = sorted(runs or matches)  # a pattern also matches what lies beside the runs
+    return sorted(runs or matches)  # a pattern also matches what lies beside the runs
+
+
+def _folders(pattern: str, opened: ExitStack) -> list[RunFolder]:
+    paths = _matches(pattern)
     if not paths:
         raise NotARunFolderError(f"nothing matches run={pattern}")
     folders = []
     for path in paths:
         try:
-            folder = RunFolder.open(path)
+            folder = opened.enter_context(run_at(path, TO_DRAW))
             folder.read_trials()
             folders.append(folder)
         except NotARunFolderError as error:
@@ -41,7 +50,7 @@ def _folders(pattern: str) -> list[RunFolder]:
 
 
 def _one_task(configs: list[TrainConfig], folders: list[RunFolder]) -> None:
-    differing = [f.path for c, f in zip(configs, folders, strict=True) if c.task != configs[0].task]
+    differing = [f.location for c, f in zip(configs, folders, strict=True) if c.task != configs[0].task]
     if differing:
         raise ConfigError(
             f"runs of one figure must have one task with one set of options; {differing[0]} differs from "
@@ -65,13 +74,17 @@ def redraw(pattern: str, out: str | None = None) -> None:
         NotARunFolderError: if nothing that matches is an evaluated run.
         ConfigError: if the runs are not of one task.
     """
-    folders = _folders(pattern)
+    with ExitStack() as opened:
+        _redraw(_folders(pattern, opened), out, opened)
+
+
+def _redraw(folders: list[RunFolder], out: str | None, opened: ExitStack) -> None:
     configs = [train_config(folder.read_config()) for folder in folders]
     _one_task(configs, folders)
     groups = _groups(configs)
     evaluations = [as_evaluation(c, f, f, group) for f, c, group in zip(folders, configs, groups, strict=True)]
-    default = folders[0].path if len(folders) == 1 else folders[0].path.parent
-    merged = RunFolder((default if out is None else Path(out)).absolute())
+    alone = folders[0].location
+    merged = opened.enter_context(output_at(out or (alone if len(folders) == 1 else alone.rpartition("/")[0])))
     paths = merged.write_figures(draw(evaluations, configs[0]))
     if len(folders) > 1:
         task = registry.get(configs[0].task_name)
@@ -80,7 +93,7 @@ def redraw(pattern: str, out: str | None = None) -> None:
         comparison = {name: compare(evaluations, task.summarise, settings, name) for name in measures}
         _merge_results(folders, configs, groups, merged, comparison)
     for path in paths:
-        console.print(f"figure       {short(path)}")
+        console.print(f"figure       {merged.shown(path)}")
 
 
 def _merge_results(

@@ -26,7 +26,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from ..actors.pool import ActorPool, Finished, room_for
 from ..actors.rollout import WorkerSpec
 from ..actors.settings import ActorsConfig
+from ..learner import snapshot
 from ..learner.checkpoint import Checkpoint, CheckpointFolder, NoCheckpointError
+from ..learner.learner import NonFiniteLossError
 from ..learner.remote import PREFETCH, LearnerActor
 from ..models.flat import Vector
 from ..replay.handoff import Handoff
@@ -83,7 +85,7 @@ class RayEngine:
 
     Args:
         config: of the run.
-        folder: of the run, for checkpoints.
+        folder: of the run, on this node: the driver writes the checkpoints, wherever the learner is.
         checkpoint: to go on from.
         stopping: is asked while waiting; True ends the wait.
         start_actor: see `ActorPool`.
@@ -99,6 +101,7 @@ class RayEngine:
     ) -> None:
         self._stopping = stopping
         self._folder = folder
+        self._checkpoints = CheckpointFolder(folder / "checkpoints", config.run.keep_checkpoints)
         self._config = config = _sized(config)
         self._synchronous = config.algo.synchronous
         self._pool = ActorPool(worker_specs(config), self._actors_config(), start_actor)
@@ -169,9 +172,10 @@ class RayEngine:
 
     def save(self, extra: Mapping[str, Any], best: bool) -> None:  # noqa: D102
         try:
-            self._ask_learner(self._learner.save.remote(*pack_workers(extra, self._worker_states()), best))
+            state = self._ask_learner(self._learner.checkpoint.remote(*pack_workers(extra, self._worker_states())))
         except LearnerFailedError as error:
             raise self._replace_learner(error) from error
+        self._checkpoints.save(state, best)
 
     def close(self) -> None:  # noqa: D102
         self._pool.close()
@@ -182,8 +186,8 @@ class RayEngine:
     def _start_learner(self) -> Any:
         config = self._config
         gpus = 1 if config.learner.device == "cuda" or self._gpu_for_auto() else 0
-        # Where the GPU is, else on the driver's node and nowhere else: both write into the run folder. It shares the
-        # driver's part of the machine and reserves no CPU of its own.
+        # Where the GPU is, else on the driver's node and nowhere else: there it shares the driver's part of the machine
+        # and reserves no CPU of its own.
         here = NodeAffinitySchedulingStrategy(self._node, soft=False)
         placed = LearnerActor.options(num_cpus=0, num_gpus=gpus, scheduling_strategy="DEFAULT" if gpus else here)
         return placed.remote(
@@ -193,8 +197,6 @@ class RayEngine:
             config.seed,
             config.learner.device,
             config.learner.bf16,
-            str(self._folder),
-            config.run.keep_checkpoints,
         )
 
     def _go_on_from(self, checkpoint: Checkpoint | None) -> None:
@@ -220,7 +222,7 @@ class RayEngine:
         lost = [unroll for pending in self._pending for unroll in pending.unrolls]
         self._pending.clear()
         try:
-            checkpoint, _, _ = CheckpointFolder(self._folder / "checkpoints").newest()
+            checkpoint, _, _ = self._checkpoints.newest()
         except NoCheckpointError:
             checkpoint = None
         self._learner = self._start_learner()
@@ -275,6 +277,10 @@ class RayEngine:
             return None
         try:
             metrics = self._ask_learner(self._pending[0].metrics)
+        except NonFiniteLossError as error:
+            arrays = self._ask_learner(self._learner.rejected_batch.remote())
+            path = snapshot.save_batch(self._folder, arrays)
+            raise NonFiniteLossError(f"{error}; the batch lies in {path}") from None
         except ObjectLostError:
             # A trajectory went with the node that held it, before the learner read it: the update was not made.
             lost = self._pending.popleft()

@@ -42,10 +42,17 @@ def _json_ready(value: Any) -> Any:
 
 
 class RunFolder:
-    """Paths and files of one run (`runs/<task>/<time>_<name>/`)."""
+    """Paths and files of one run (`runs/<task>/<time>_<name>/`).
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: where the files are.
+        url: where a mirror brings them (see `mirror.py`), and so what a person calls the run; None: nowhere.
+    """
+
+    def __init__(self, path: Path, url: str | None = None) -> None:
         self.path = path
+        self.location = str(path) if url is None else url
+        self._url = url
         self.config = path / "config.yaml"
         self.metrics = path / "metrics.csv"
         self.evaluation = path / "evaluation.parquet"
@@ -78,9 +85,23 @@ class RunFolder:
             )
         return folder
 
+    def shown(self, path: Path) -> str:
+        """A file of this folder as a person would write it: from the current folder, or as a URL."""
+        if self._url is not None:
+            return f"{self._url}/{path.relative_to(self.path).as_posix()}"
+        try:
+            return str(path.relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
     def checkpoints(self, keep: int = 3) -> CheckpointFolder:
         """The run's checkpoints."""
         return CheckpointFolder(self.path / "checkpoints", keep)
+
+    def evaluation_called(self, name: str) -> RunFolder:
+        """Where an evaluation under a name of its own lies."""
+        inside = f"evaluations/{name}"
+        return RunFolder(self.path / inside, None if self._url is None else f"{self._url}/{inside}")
 
     def write_config(self, composed: DictConfig) -> None:
         """The resolved configuration, as YAML."""
@@ -131,7 +152,7 @@ class RunFolder:
         """
         if not self.evaluation.is_file():
             raise NotARunFolderError(
-                f"{self.path} has no evaluation.parquet yet: run `prefrontal evaluate run={self.path}` first"
+                f"{self.location} has no evaluation.parquet yet: run `prefrontal evaluate run={self.location}` first"
             )
         table = pq.read_table(self.evaluation)
         return {name: table[name].to_numpy() for name in table.column_names}

@@ -11,7 +11,9 @@ from omegaconf import DictConfig
 from .config import ConfigError
 from .console import errors
 from .figures import redraw
+from .mirror import NotUploadedError, runs_matching
 from .run_folder import NotARunFolderError
+from .storage import StorageError, is_url
 
 
 class MergeRuns(Callback):  # type: ignore[misc]  # Hydra is untyped there
@@ -19,10 +21,11 @@ class MergeRuns(Callback):  # type: ignore[misc]  # Hydra is untyped there
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002
         """Draw what the jobs evaluated, if they are of one task."""
+        url = str(config.run.folder) if is_url(config.run.folder) else None
         folder = Path(config.hydra.sweep.dir)
-        if len(list(folder.glob("*/evaluation.parquet"))) < 2:
-            return
         try:
-            redraw(f"{folder}/*")
-        except (ConfigError, NotARunFolderError) as error:
+            evaluated = list(folder.glob("*/evaluation.parquet")) if url is None else runs_matching(f"{url}/*")
+            if len(evaluated) > 1:
+                redraw(f"{url or folder}/*")
+        except (ConfigError, NotARunFolderError, NotUploadedError, StorageError) as error:
             errors.print(f"the runs were not merged: {error}", style="yellow")

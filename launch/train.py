@@ -30,11 +30,18 @@ from .engine import Engine, Interrupted, LearnerReplaced, SerialEngine, agent_fo
 from .evaluation import evaluate_run, show_results
 from .failures import reported
 from .measures import flatten
+from .mirror import Mirror, fetched_mirror, has_checkpoint, local_copy, mirror_of, new_mirror, uploading
 from .run_folder import RunFolder
 from .stopping import StopRequest
+from .storage import is_url
 from .tracker import Tracker
 
 LINE_EVERY_S = 0.25
+
+# Of a sweep whose jobs go to a URL: Hydra itself makes a folder for it, which has to be a path.
+OmegaConf.register_new_resolver(
+    "local_folder", lambda place: str(local_copy(place)) if is_url(place) else place, replace=True
+)
 
 
 @contextlib.contextmanager
@@ -68,8 +75,16 @@ def _engine(
 class _Training:
     """The loop around an engine: counters, curves, checkpoints, the console line."""
 
-    def __init__(self, config: TrainConfig, folder: RunFolder, engine: Engine, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        engine: Engine,
+        checkpoint: Checkpoint | None,
+        mirror: Mirror | None,
+    ) -> None:
         self._config = config
+        self._mirror = mirror
         self._folder = folder
         self._engine = engine
         self._go_on_from(checkpoint, float(checkpoint.scalars.get("wall_s", 0.0)) if checkpoint is not None else 0.0)
@@ -179,6 +194,8 @@ class _Training:
         extra = {"episodes": tracker.episodes, "wall_s": tracker.wall_s, "best": self._best, "seed": self._config.seed}
         self._engine.save(extra, self._best_is_new)
         self._best_is_new = False
+        if self._mirror is not None:
+            self._mirror.upload_soon()
 
 
 def flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -192,60 +209,82 @@ def flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, An
     return flat
 
 
-def train(config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None) -> int:
+def train(config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None, mirror: Mirror | None = None) -> int:
     """Train, evaluate, draw, report; returns the exit status (130 after a stop that was asked for)."""
     stop = StopRequest()
     with stop:
         with _engine(config, folder, checkpoint, stop) as engine:
-            training = _Training(config, folder, engine, checkpoint)
+            training = _Training(config, folder, engine, checkpoint, mirror)
             finished = training.run(stop)
         if not finished:
             training.close({}, {})
-            console.print(f"stopped; go on with: prefrontal train resume={folder.path}", style="bold")
+            console.print(f"stopped; go on with: prefrontal train resume={folder.location}", style="bold")
             return 130
     newest, path, _ = folder.checkpoints().newest()
     console.print(f"trained {newest.scalars['env_steps']:,} steps in {newest.scalars['wall_s']:.0f} s", style="bold")
     results, figures = evaluate_run(folder, config, newest, folder)
     training.close(results, figures)
     show_results(config, results, folder)
-    console.print(f"checkpoint   {path}")
+    console.print(f"checkpoint   {path if mirror is None else folder.shown(path)}")
     console.print(f"curves       tensorboard --logdir {folder.path}")
     return 0
 
 
-def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Checkpoint | None]:
-    """The checked configuration, the run folder, and the checkpoint to go on from.
+def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Checkpoint | None, Mirror | None]:
+    """The checked configuration, the run folder, the checkpoint to go on from, and what brings the folder to a URL.
 
     Raises:
         ConfigError: for a bad setting, or for a resume that asks for another agent or task than the saved one.
+        StorageError: for a URL that cannot be used.
     """
     found = _run_to_resume(composed)
     if found is None:
         config = _without_rays_beside_each_other(train_config(composed))
         _check(config)
-        path = Path(HydraConfig.get().runtime.output_dir if _sweeping() else config.run.folder)
-        folder = RunFolder(path.absolute()) if composed.resume == "auto" else RunFolder.new(path)
+        folder, mirror = _new_run(config, always_this=composed.resume == "auto")
         folder.write_config(composed)
         folder.write_provenance()
-        return config, folder, None
-    folder = RunFolder.open(found)
+        return config, folder, None, mirror
+    folder, mirror = _opened_run(found, str(composed.run.folder))
     merged = _saved_with_overrides(folder.read_config(), composed)
     config = _without_rays_beside_each_other(train_config(merged))
     checkpoint, path, warnings = folder.checkpoints().newest()
     for warning in warnings:
         errors.print(f"warning: {warning}", style="yellow")
     _check(config)
+    where = path if mirror is None else folder.shown(path)
     difference = describe_difference(agent_of(checkpoint), agent_for(config))
     if difference:
         lines = "\n  ".join(difference)
         raise ConfigError(
-            f"{path} holds another agent than this command asks for (saved -> asked for):\n  {lines}\n"
+            f"{where} holds another agent than this command asks for (saved -> asked for):\n  {lines}\n"
             "resume without these overrides, or start a new run"
         )
     folder.write_config(merged)
     folder.write_provenance()
-    console.print(f"going on from {path} ({checkpoint.scalars['env_steps']:,} steps)", style="dim")
-    return config, folder, checkpoint
+    console.print(f"going on from {where} ({checkpoint.scalars['env_steps']:,} steps)", style="dim")
+    return config, folder, checkpoint, mirror
+
+
+def _new_run(config: TrainConfig, always_this: bool) -> tuple[RunFolder, Mirror | None]:
+    if is_url(config.run.folder):
+        url = f"{config.run.folder}/{HydraConfig.get().sweep.subdir}" if _sweeping() else config.run.folder
+        mirror = new_mirror(url, always_this)
+        return RunFolder(mirror.folder, mirror.storage.url), mirror
+    path = Path(HydraConfig.get().runtime.output_dir if _sweeping() else config.run.folder)
+    return RunFolder(path.absolute()) if always_this else RunFolder.new(path), None
+
+
+def _opened_run(found: str, asked_for: str) -> tuple[RunFolder, Mirror | None]:
+    """The run at a path or URL; a path together with `run.folder=<URL>` is brought to that URL from now on."""
+    if is_url(found):
+        mirror = fetched_mirror(found)
+        return RunFolder(mirror.folder, mirror.storage.url), mirror
+    folder = RunFolder.open(found)
+    if not is_url(asked_for):
+        return folder, None
+    mirror = mirror_of(folder, asked_for)
+    return RunFolder(folder.path, mirror.storage.url), mirror
 
 
 def _run_to_resume(composed: DictConfig) -> str | None:
@@ -259,6 +298,8 @@ def _run_to_resume(composed: DictConfig) -> str | None:
     node = OmegaConf.to_container(composed, resolve=False)
     if isinstance(node, dict) and "${now:" in str(node["run"]["folder"]):
         raise ConfigError("resume=auto needs a folder that is the same each time: run.folder=<folder>")
+    if is_url(composed.run.folder):
+        return str(composed.run.folder) if has_checkpoint(composed.run.folder) else None
     folder = Path(composed.run.folder)
     return str(folder) if list((folder / "checkpoints").glob("*.safetensors")) else None
 
@@ -301,9 +342,10 @@ def run(composed: DictConfig) -> None:
     """One job: compose, train, report. Launchers of sweeps pickle this function by its name."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     with reported():
-        config, folder, checkpoint = prepare(composed)
-        console.print(f"run folder   {folder.path}", style="dim")
-        status = train(config, folder, checkpoint)
+        config, folder, checkpoint, mirror = prepare(composed)
+        console.print(f"run folder   {folder.location}", style="dim")
+        with uploading(mirror):
+            status = train(config, folder, checkpoint, mirror)
         if status:
             raise SystemExit(status)
 

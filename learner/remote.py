@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -20,7 +19,8 @@ from ..models.flat import Vector
 from ..replay.trajectory import Array, Trajectory
 from . import snapshot
 from .algorithm import AlgorithmConfig
-from .checkpoint import Checkpoint, CheckpointFolder
+from .batch import Batch
+from .checkpoint import Checkpoint
 from .learner import Learner, NonFiniteLossError
 
 PREFETCH = 2
@@ -28,7 +28,7 @@ PREFETCH = 2
 
 
 class RemoteLearner:
-    """See `Learner`; this class adds the prefetch, the checkpoints and nothing else."""
+    """See `Learner`; this class adds the prefetch and nothing else."""
 
     def __init__(
         self,
@@ -38,13 +38,10 @@ class RemoteLearner:
         seed: int,
         device: str,
         bf16: bool,
-        folder: str,
-        keep: int,
     ) -> None:
         torch.set_num_threads(1)
         self._learner = Learner(spec, config, total_env_steps, seed, device, bf16)
-        self._folder = Path(folder)
-        self._checkpoints = CheckpointFolder(self._folder / "checkpoints", keep)
+        self._rejected: Batch | None = None
         self._updating = threading.Lock()
         self._staging = threading.Lock()
         cuda = self._learner.device.type == "cuda"
@@ -70,8 +67,9 @@ class RemoteLearner:
             metrics = self._learner.update(batch)
             due = self._learner.progress.updates % self._learner.config.broadcast_every == 0
             return metrics, self._learner.parameters_vector() if due else None
-        except NonFiniteLossError as error:
-            raise NonFiniteLossError(f"{error}; the batch lies in {snapshot.save_batch(self._folder, batch)}") from None
+        except NonFiniteLossError:
+            self._rejected = self._rejected or batch
+            raise
         finally:
             self._updating.release()
 
@@ -80,11 +78,14 @@ class RemoteLearner:
         with self._updating:
             return self._learner.progress.updates, self._learner.parameters_vector()
 
-    def save(self, extra: Mapping[str, Any], worker_arrays: Mapping[str, Array], best: bool) -> str:
-        """Write a checkpoint and return its path; `extra` joins the counters."""
+    def rejected_batch(self) -> dict[str, Array]:
+        """The first batch that `update` raised `NonFiniteLossError` for; empty if none."""
+        return {} if self._rejected is None else snapshot.batch_arrays(self._rejected)
+
+    def checkpoint(self, extra: Mapping[str, Any], worker_arrays: Mapping[str, Array]) -> Checkpoint:
+        """The state as it is now; `extra` joins the counters. The driver writes it: only it has the run folder."""
         with self._updating:
-            checkpoint = snapshot.take(self._learner, extra, worker_arrays)
-        return str(self._checkpoints.save(checkpoint, best))
+            return snapshot.take(self._learner, extra, worker_arrays)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""

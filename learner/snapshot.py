@@ -70,10 +70,15 @@ def restore(learner: Learner, checkpoint: Checkpoint) -> None:
     learner.restore(checkpoint.tensors, checkpoint.scalars)
 
 
-def save_batch(folder: Path, batch: Batch) -> Path:
+def batch_arrays(batch: Batch) -> dict[str, Array]:
+    """A batch on the host, by the names of its fields."""
+    fields = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
+    return {name: value.cpu().numpy() for name, value in fields.items() if isinstance(value, Tensor)}
+
+
+def save_batch(folder: Path, arrays: Mapping[str, Array]) -> Path:
     """Write a batch for inspection with `numpy.load`; returns its path."""
     path = folder / "nonfinite_batch.npz"
-    arrays = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
-    columns: dict[str, Any] = {k: v.cpu().numpy() for k, v in arrays.items() if isinstance(v, Tensor)}
+    columns: dict[str, Any] = dict(arrays)
     np.savez_compressed(path, **columns)
     return path
