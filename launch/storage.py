@@ -59,7 +59,7 @@ class Storage:
             self._fs, root = url_to_fs(self.url)
         except ImportError as error:
             extra = _EXTRAS.get(protocol)
-            way_out = f"pip install 'prefrontal[{extra}]'" if extra else str(error)
+            way_out = f"pip install --editable '.[{extra}]', in the project's folder" if extra else str(error)
             raise StorageError(f"{url}: the package for {protocol}:// is not installed: {way_out}") from error
         except Exception as error:  # a client may raise anything of its own: no credentials, a malformed address
             known = ", ".join(f"{name}://" for name in ("s3", "gs", "file"))

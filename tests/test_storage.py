@@ -150,7 +150,7 @@ def test_urls_that_cannot_be_used(monkeypatch):
     with pytest.raises(StorageError, match="no storage is called sthree://"):
         Storage("sthree://bucket/run")
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(StorageError, match=r"pip install 'prefrontal\[s3\]'"):
+    with pytest.raises(StorageError, match=r"pip install --editable '.\[s3\]'"):
         Storage("s3://bucket/run")
     with pytest.raises(StorageError, match="cannot be written"):
         Storage("file:///dev/null/run").check_writable()
