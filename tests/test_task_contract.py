@@ -17,7 +17,9 @@ from prefrontal.envs.trials import Evaluation, TrialRecorder, simulate, trials_o
 from prefrontal.launch.measures import flatten
 
 CONF = Path(__file__).parents[1] / "conf" / "task"
-VARIANTS = [(name, {}) for name in registry.tasks()] + [
+SHORTER = {"psychlab_harlow": {"size": 32, "actions": "turn", "max_frames": 400}}
+"""Options of tasks whose episodes or observations would take this file too long."""
+VARIANTS = [(name, SHORTER.get(name, {})) for name in registry.tasks()] + [
     ("bandit", {"arms": "restless"}),
     ("bandit", {"arms": "informative", "trial_number": True}),
     ("episodic_two_step", {"context_input": True}),
@@ -155,7 +157,7 @@ def test_configuration_file_has_the_defaults_of_the_settings(name):
 @names
 def test_measures_of_no_trials_and_of_cut_windows(name):
     task = registry.get(name)
-    settings = task.configure()
+    settings = task.configure(SHORTER.get(name))
     assert all(np.isnan(value) for value in flatten(task.summarise({}, settings)).values())
     env = task.make(settings, 16)
     env.reset(seed=0)
@@ -176,7 +178,7 @@ def test_measures_of_no_trials_and_of_cut_windows(name):
 @names
 def test_every_baseline_plays_and_every_figure_is_drawn(name):
     task = registry.get(name)
-    settings = task.configure()
+    settings = task.configure(SHORTER.get(name))
     env = task.make(settings, 50)
     for factory in task.baselines.values():
         trials, returns = simulate(env, factory(env), 60, seed=0)

@@ -50,7 +50,9 @@ def _five(turn: int) -> Rows:
 def _eight(turn: int) -> Rows:
     names = {-1: ("left", "up"), 1: ("right", "down"), 0: ("", "")}
     both = [(x, y) for y in (0, -1, 1) for x in (0, -1, 1)]
-    return {f"look {names[x][0]} {names[y][1]}".strip() if x or y else "nothing": _look(x * turn, y * turn) for x, y in both}
+    return {
+        f"look {names[x][0]} {names[y][1]}".strip() if x or y else "nothing": _look(x * turn, y * turn) for x, y in both
+    }
 
 
 def _saccade(turn: int) -> Rows:

@@ -18,7 +18,9 @@ def _scaled(box: tuple[float, float, float, float], size: int) -> tuple[int, int
     return left, top, right, bottom
 
 
-def _text(brush: ImageDraw.ImageDraw, scale: float, place: tuple[float, float], text: str, height: float, paint: str) -> None:
+def _text(
+    brush: ImageDraw.ImageDraw, scale: float, place: tuple[float, float], text: str, height: float, paint: str
+) -> None:
     font = ImageFont.load_default(max(1, height * scale))
     brush.text((place[0] * scale, place[1] * scale), text, fill=paint, anchor="mm", font=font)
 

@@ -1,6 +1,6 @@
 """The pictures of the task: a folder of them, or drawn here, any number, each from its number alone.
 
-A pool has numbers; every fifth of them is held out from training. Pictures are 256 x 256 RGB and are shown at 204 x 204.
+A pool has numbers; every fifth of them is held out from training. Pictures are 256 x 256 RGB, shown at 204 x 204.
 """
 
 from __future__ import annotations

@@ -51,10 +51,14 @@ class PsychLabSettings:
         if self.trials < 2 or self.trials % 2:
             raise ValueError(f"psychlab: trials must be even (each side pays in half of them), got {self.trials}")
         if self.size < SMALLEST_VIEW:
-            raise ValueError(f"psychlab: in fewer than {SMALLEST_VIEW} pixels nothing can be told apart: size={self.size}")
+            raise ValueError(
+                f"psychlab: in fewer than {SMALLEST_VIEW} pixels nothing can be told apart: size={self.size}"
+            )
         if self.max_frames < 1 or self.randomise < 0 or self.pool < 0:
             raise ValueError("psychlab: max_frames must be positive, pool and randomise cannot be negative")
         low, high = self.start_yaw
         if not 0 < low <= high < 180:
-            raise ValueError(f"psychlab: start_yaw=[{low}, {high}] must rise and lie in front (0..180, 90 is the screen)")
+            raise ValueError(
+                f"psychlab: start_yaw=[{low}, {high}] must rise and lie in front (0..180, 90 is the screen)"
+            )
         action_table(self.actions, self.turn)
