@@ -1,6 +1,6 @@
 """Where the eye, the screen and the hit areas of PsychLab's room are, and how the gaze moves. Units of the game's map.
 
-The eye never moves, so a gaze is two angles. Yaw 90 looks straight at the screen (along +y), smaller yaws to the right;
+The eye stays where it is (after the first frames, `LIFT`), so a gaze is two angles. Yaw 90 looks straight at the screen (along +y), smaller yaws to the right;
 a positive pitch looks down. The screen is drawn on one plane; what the gaze hits is found by another one, half a unit
 nearer, with a ray that starts 14 units ahead at coordinates *cut to whole units*: so the hit areas are not quite where
 the pictures are (the cross's reaches 2.1 degrees to either side, not 1.75). All of this is the game's own way and
@@ -24,6 +24,9 @@ REACH = SCREEN_HALF / DISTANCE
 """Tangent of the angle from the centre of the screen to its edge."""
 RISE = (SCREEN_Z - EYE_Z) / DISTANCE
 """Tangent of the angle by which the centre of the screen is above the eye."""
+
+LIFT = (14.0, 9.8, 5.4, 1.9)
+"""Units by which the eye is lower in the first frames of an episode: the player rises from a crouch."""
 
 DEGREES_PER_UNIT = 0.1056
 """Turn of the gaze by one look unit in one frame."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import hud
-from .geometry import REACH, RISE, Gaze
+from .geometry import DISTANCE, LIFT, REACH, RISE, Gaze
 from .images import SHOWN_SIDE
 from .machine import CROSS, PICTURES, SCORES
 from .surroundings import RING_FRAMES, RING_STEPS, Theme, panorama, ring
@@ -77,6 +77,7 @@ class View:
         table[:, _RED] = _packed(np.array([[255, 0, 0]], dtype=np.uint8))
         self._colors = torch.cat([rooms, table.flatten()]).to(device)
         self._tables = self._colors[self._rooms_end :].view(batch, _TABLE)
+        self._lift = torch.tensor(LIFT, device=device) / DISTANCE
         places = torch.arange(size, dtype=torch.float32, device=device)
         self._places = (places + 0.5) / size * 2 - 1
         lengths = (1 + self._places**2 + self._places[:, None] ** 2).rsqrt()
@@ -109,7 +110,8 @@ class View:
             frame: [n] frames since the start (the ring of light).
             score: [n] the game's points.
         """
-        x, y, z = self._rays(gaze)
+        x, y, level = self._rays(gaze)
+        z = self._from_spawn(level, y, frame)
         shown = display + ((display == PICTURES) & right)
         # On the screen. A ray that does not go ahead ends far outside, in the map's rim.
         inverse = y.clamp(min=1e-4).reciprocal_()
@@ -133,7 +135,7 @@ class View:
         index = torch.where(entry < 0, room, own)
         color = torch.index_select(self._colors, 0, index.view(-1)).view(torch.uint8)
         pixels = color.view(len(rows), self.size, self.size, 4)[..., :3].contiguous()
-        self._add_ring(pixels, z, frame, theme)
+        self._add_ring(pixels, level, frame, theme)
         self._add_signs(pixels, score)
         return pixels
 
@@ -152,6 +154,13 @@ class View:
         x = lines(flat * aside, aside * down) + columns(ahead)
         y = lines(flat * ahead, ahead * down) + columns(-aside)
         return x, y, lines(-down, flat)
+
+    def _from_spawn(self, z: Tensor, y: Tensor, frame: Tensor) -> Tensor:
+        """The eye comes up in the first frames: what is as far as the screen is seen higher (what is farther, too)."""
+        if not (frame < len(self._lift)).any():
+            return z
+        lift = torch.where(frame < len(self._lift), self._lift[frame.clamp(max=len(self._lift) - 1)], 0.0)
+        return z - lift[:, None, None] * y
 
     @staticmethod
     def _sees_behind(gaze: Gaze) -> bool:
