@@ -138,7 +138,7 @@ def test_the_batch_plays_like_a_slow_single_episode(frames):
 def test_best_play(patient, repeat, expected):
     """36 points: 16 frames a trial for who waits for the cross's point, 15 for who does not; with four frames a step
     (the first of which is lost, and turns of a whole step) 35 steps."""
-    machine = one_episode([True, False, True, False, True, False])
+    machine = one_episode([True, False, True, False, True, False], start=95.0)
     points, frames, ended, reward = 0.0, 0, False, 0.0  # frames: steps, where one is longer
     while not ended:
         yaw, pitch = degrees(machine.gaze())

@@ -183,7 +183,8 @@ def test_every_baseline_plays_and_every_figure_is_drawn(name):
     for factory in task.baselines.values():
         trials, returns = simulate(env, factory(env), 60, seed=0)
         assert np.isfinite(returns).all()
-        assert len(np.unique(trials["episode"])) == 60
+        answered = len(np.unique(trials["episode"]))
+        assert answered == 60 or (name in SHORTER and answered > 30), "who looks around at random may never answer"
     steps = np.linspace(1e4, 1e6, 20)
     measures = flatten(task.summarise(trials, settings))
     history = {"env_steps": steps, "episode_return": steps / 1e6}

@@ -70,7 +70,8 @@ class Guess(Random):
         now = np.column_stack([yaw, pitch])
         goal = np.where((display == BLANK)[:, None], now, goal)
         left = np.abs(now[:, None] + self._turns - goal[:, None]).sum(-1)
-        return np.argmin(left + 1e-6 * self._effort, axis=1)
+        nearest: Array = np.argmin(left + 1e-6 * self._effort, axis=1)
+        return nearest
 
 
 class Ideal(Guess):

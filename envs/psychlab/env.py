@@ -55,7 +55,7 @@ class ScreenEnv(VectorTask):
         if settings.device.startswith("cuda") and not torch.cuda.is_available():
             raise ValueError(f"psychlab: device={settings.device}, but this machine has no GPU that torch can use")
         self.settings = settings
-        self.metadata = {**self.metadata, "render_fps": FRAMES_PER_SECOND / settings.action_repeat}  # type: ignore[misc]
+        self.metadata = {**self.metadata, "render_fps": FRAMES_PER_SECOND / settings.action_repeat}
         self._device = torch.device(settings.device)
         table = action_table(settings.actions, settings.turn)
         self._looks = torch.from_numpy(table[:, :2].astype(np.int32)).to(self._device)

@@ -1,10 +1,10 @@
 """Where the eye, the screen and the hit areas of PsychLab's room are, and how the gaze moves. Units of the game's map.
 
-The eye stays where it is (after the first frames, `LIFT`), so a gaze is two angles. Yaw 90 looks straight at the screen (along +y), smaller yaws to the right;
-a positive pitch looks down. The screen is drawn on one plane; what the gaze hits is found by another one, half a unit
-nearer, with a ray that starts 14 units ahead at coordinates *cut to whole units*: so the hit areas are not quite where
-the pictures are (the cross's reaches 2.1 degrees to either side, not 1.75). All of this is the game's own way and
-is checked against recordings of it.
+The eye stays where it is (after the first frames, `LIFT`), so a gaze is two angles. Yaw 90 looks straight at the
+screen (along +y), smaller yaws to the right; a positive pitch looks down. The screen is drawn on one plane; what the
+gaze hits is found by another one, half a unit nearer, with a ray that starts 14 units ahead at coordinates *cut to
+whole units*: so the hit areas are not quite where the pictures are (the cross's reaches 2.1 degrees to either side,
+not 1.75). All of this is the game's own way and is checked against recordings of it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ nearest texel, no averaging.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,6 +48,7 @@ def _packed(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(padded).view(torch.int32).squeeze(-1)
 
 
+@functools.cache
 def _screen_maps() -> Tensor:
     """Entries of an episode's table by texel, [4 displays, _SIDE, _SIDE] int32: blank, cross, and the pictures with the
     rewarded one on the left and on the right; `_OFF` in the rim."""
@@ -64,6 +66,12 @@ def _screen_maps() -> Tensor:
     return torch.from_numpy(maps)
 
 
+@functools.lru_cache(maxsize=8)
+def _room(theme: Theme) -> Tensor:
+    """The panorama of a theme, [_PANORAMA**2] int32; drawing one takes a second."""
+    return _packed(panorama(theme, _PANORAMA)).flatten()
+
+
 class View:
     """Draws `size` x `size` pixels with a field of view of 90 degrees."""
 
@@ -71,7 +79,7 @@ class View:
         """`trials` of an episode, for the range of the score."""
         self.size, self.device = size, device
         self._maps = _screen_maps().flatten().to(device)
-        rooms = torch.stack([_packed(panorama(theme, _PANORAMA)) for theme in themes]).flatten()
+        rooms = torch.cat([_room(theme) for theme in themes])
         self._rooms_end = len(rooms)
         table = torch.zeros(batch, _TABLE, dtype=torch.int32)
         table[:, _RED] = _packed(np.array([[255, 0, 0]], dtype=np.uint8))
