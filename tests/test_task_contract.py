@@ -20,7 +20,9 @@ CONF = Path(__file__).parents[1] / "conf" / "task"
 ALONE = {"dmlab"}
 """Tasks that play one episode a process, in a simulator that may not be installed: `test_dmlab.py`."""
 BATCHED = [name for name in registry.tasks() if name not in ALONE]
-VARIANTS = [(name, {}) for name in BATCHED] + [
+SHORTER = {"psychlab_harlow": {"size": 32, "actions": "turn", "max_frames": 400}}
+"""Options of tasks whose episodes or observations would take this file too long."""
+VARIANTS = [(name, SHORTER.get(name, {})) for name in BATCHED] + [
     ("bandit", {"arms": "restless"}),
     ("bandit", {"arms": "informative", "trial_number": True}),
     ("episodic_two_step", {"context_input": True}),
@@ -158,7 +160,7 @@ def test_configuration_file_has_the_defaults_of_the_settings(name):
 @names
 def test_measures_of_no_trials_and_of_cut_windows(name):
     task = registry.get(name)
-    settings = task.configure()
+    settings = task.configure(SHORTER.get(name))
     assert all(np.isnan(value) for value in flatten(task.summarise({}, settings)).values())
     env = task.make(settings, 16)
     env.reset(seed=0)
@@ -179,12 +181,13 @@ def test_measures_of_no_trials_and_of_cut_windows(name):
 @names
 def test_every_baseline_plays_and_every_figure_is_drawn(name):
     task = registry.get(name)
-    settings = task.configure()
+    settings = task.configure(SHORTER.get(name))
     env = task.make(settings, 50)
     for factory in task.baselines.values():
         trials, returns = simulate(env, factory(env), 60, seed=0)
         assert np.isfinite(returns).all()
-        assert len(np.unique(trials["episode"])) == 60
+        answered = len(np.unique(trials["episode"]))
+        assert answered == 60 or (name in SHORTER and answered > 30), "who looks around at random may never answer"
     steps = np.linspace(1e4, 1e6, 20)
     measures = flatten(task.summarise(trials, settings))
     history = {"env_steps": steps, "episode_return": steps / 1e6}

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 Table = NDArray[np.intc]
 
-FARTHEST_TURN = 512
+LARGEST_TURN = 512
 """Look units a frame that the game takes."""
+
+LEAP = 4
+"""A leap of the set `saccade`, in turns. Of ten units in four frames it leads from PsychLab's cross onto a picture."""
 
 _MOVES = {"": (0, 0), "forward": (0, 1), "backward": (0, -1), "strafe left": (-1, 0), "strafe right": (1, 0)}
 _LOOKS = {
@@ -51,6 +54,15 @@ def _turn(turn: int) -> Rows:
     return {"left": _row((-1, 0), turn=turn), "right": _row((1, 0), turn=turn), "nothing": _row()}
 
 
+def _five(turn: int) -> Rows:
+    return {**_turn(turn), "up": _row((0, -1), turn=turn), "down": _row((0, 1), turn=turn)}
+
+
+def _saccade(turn: int) -> Rows:
+    leap = LEAP * turn
+    return {**_five(turn), "leap left": _row((-1, 0), turn=leap), "leap right": _row((1, 0), turn=leap)}
+
+
 def _look(turn: int) -> Rows:
     return {name or "nothing": _row(look, turn=turn) for name, look in _LOOKS.items()}
 
@@ -64,9 +76,17 @@ def _full(turn: int) -> Rows:
     return {**both, "fire": (0, 0, 0, 0, 1, 0, 0), "jump": (0, 0, 0, 0, 0, 1, 0), "crouch": (0, 0, 0, 0, 0, 0, 1)}
 
 
-ACTION_SETS: Mapping[str, Callable[[int], Rows]] = {"impala": _impala, "turn": _turn, "look": _look, "full": _full}
-"""impala: nine actions (Espeholt et al. 2018, appendix). turn: left, right, nothing (Wang et al. 2016). look: nothing
-and eight directions, for screens. full: look in nine directions x stay or move in four, fire, jump, crouch."""
+ACTION_SETS: Mapping[str, Callable[[int], Rows]] = {
+    "impala": _impala,
+    "turn": _turn,
+    "five": _five,
+    "look": _look,
+    "saccade": _saccade,
+    "full": _full,
+}
+"""impala: nine actions (Espeholt et al. 2018, appendix). turn: left, right, nothing (Wang et al. 2016). five: up and
+down too. look: nothing and eight directions. saccade: the five, and leaps of `LEAP` turns to either side. full: look in
+nine directions x stay or move in four, fire, jump, crouch."""
 
 
 def action_names(name: str) -> tuple[str, ...]:
@@ -81,7 +101,8 @@ def action_table(name: str, turn: int) -> Table:
         ValueError: for an unknown set (lists those there are) or a turn that the game does not take.
     """
     if name not in ACTION_SETS:
-        raise ValueError(f"dmlab: there is no actions={name}; choose one of: {', '.join(ACTION_SETS)}")
-    if not 1 <= turn <= FARTHEST_TURN:
-        raise ValueError(f"dmlab: turn is between 1 and {FARTHEST_TURN} look units a frame, got {turn}")
+        raise ValueError(f"there is no actions={name}; choose one of: {', '.join(ACTION_SETS)}")
+    largest = LARGEST_TURN // (LEAP if name == "saccade" else 1)
+    if not 1 <= turn <= largest:
+        raise ValueError(f"turn is between 1 and {largest} look units a frame with actions={name}, got {turn}")
     return np.array(list(ACTION_SETS[name](turn).values()), dtype=np.intc)

@@ -1,9 +1,12 @@
-"""Behaviour in Harlow's task: accuracy by trial, over training and at its end, and the figures."""
+"""Behaviour in Harlow's task: accuracy by trial, over training and at its end, and the figures.
+
+Shared by all forms of the task (one-dimensional, image numbers, PsychLab): see `LearningSet`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -15,11 +18,28 @@ from .env import HarlowSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
+class LearningSet(Protocol):
+    """What the measures need to know of the task, whichever form it has: trials in an episode, and rewards."""
+
+    @property
+    def trials(self) -> int: ...  # noqa: D102
+
+    @property
+    def reward_fixation(self) -> float: ...  # noqa: D102
+
+    @property
+    def reward_correct(self) -> float: ...  # noqa: D102
+
+    @property
+    def reward_wrong(self) -> float: ...  # noqa: D102
+
+
 QUANTILES = 5
 """Equal parts of training that the main figure shows."""
 
 
-def summarise(trials: Trials, settings: HarlowSettings) -> dict[str, Any]:
+def summarise(trials: Trials, settings: LearningSet) -> dict[str, Any]:
     """Share of correct choices in each trial of an episode, and over all trials after the first; NaN where none."""
     trial = np.asarray(trials.get("trial", np.zeros(0)), dtype=int)
     correct = np.asarray(trials.get("correct", np.zeros(0)), dtype=float)
@@ -33,7 +53,7 @@ def summarise(trials: Trials, settings: HarlowSettings) -> dict[str, Any]:
     }
 
 
-def analyse(trials: Trials, settings: HarlowSettings) -> dict[str, Any]:  # noqa: ARG001
+def analyse(trials: Trials, settings: LearningSet) -> dict[str, Any]:  # noqa: ARG001
     """Accuracy in the second trial after a right and after a wrong first choice: learning from both is one rule."""
     trial = np.asarray(trials.get("trial", np.zeros(0)), dtype=int)
     if not len(trial):
@@ -50,13 +70,18 @@ def analyse(trials: Trials, settings: HarlowSettings) -> dict[str, Any]:  # noqa
     }
 
 
-def references(settings: HarlowSettings) -> list[Reference]:
-    """The one-shot learner; the published one-dimensional result where the settings are its own."""
+def ideal(settings: LearningSet) -> Reference:
+    """The one-shot learner."""
     after = [1.0] * (settings.trials - 1)
     fixation, right, wrong = settings.reward_fixation, settings.reward_correct, settings.reward_wrong
     best = settings.trials * fixation + (settings.trials - 1) * right + 0.5 * (right + wrong)
-    ideal = {"accuracy_by_trial": [0.5, *after], "accuracy_after_first": 1.0, "return": best}
-    found = [Reference("ideal", ideal, "closed form")]
+    values = {"accuracy_by_trial": [0.5, *after], "accuracy_after_first": 1.0, "return": best}
+    return Reference("ideal", values, "closed form")
+
+
+def references(settings: HarlowSettings) -> list[Reference]:
+    """The one-shot learner; the published one-dimensional result where the settings are its own."""
+    found = [ideal(settings)]
     if settings.trials == 6:
         published = {
             "accuracy_by_trial": [0.5, *[0.945] * 5],
@@ -68,11 +93,26 @@ def references(settings: HarlowSettings) -> list[Reference]:
 
 
 def figures(evaluations: Sequence[Evaluation], settings: HarlowSettings) -> dict[str, Figure]:
-    """Accuracy by trial at successive parts of training and at the end (main); return over training."""
-    drawn = {"accuracy_by_trial": _draw_accuracy(evaluations, settings)}
+    """See `learning_set_figures`."""
+    final = "held-out objects" if settings.split == "test" else "after training"
+    return learning_set_figures(evaluations, settings, "one-dimensional Harlow", final)
+
+
+def learning_set_figures(
+    evaluations: Sequence[Evaluation], settings: LearningSet, title: str, final: str
+) -> dict[str, Figure]:
+    """Accuracy by trial at successive parts of training and at the end (main); return over training.
+
+    Args:
+        evaluations: seeds of one agent.
+        settings: the task's.
+        title: what the task is called.
+        final: what the evaluation after training is called.
+    """
+    drawn = {"accuracy_by_trial": _draw_accuracy(evaluations, settings, title, final)}
     figure, (axis,) = new_figure()
     if draw_learning_curve(axis, evaluations, "episode_return"):
-        best = references(settings)[0].values["return"]
+        best = ideal(settings).values["return"]
         axis.axhline(best, color=GREY, linestyle="--", linewidth=1)
         axis.text(0, best, "ideal ", color=GREY, fontsize=8, va="bottom", transform=axis.get_yaxis_transform())
         label(axis, "learning", "environment steps (millions)", "return of an episode")
@@ -80,7 +120,7 @@ def figures(evaluations: Sequence[Evaluation], settings: HarlowSettings) -> dict
     return drawn
 
 
-def training_quantiles(evaluation: Evaluation, settings: HarlowSettings) -> Array | None:
+def training_quantiles(evaluation: Evaluation, settings: LearningSet) -> Array | None:
     """Accuracy by trial [QUANTILES, trials] in equal parts of a seed's training; None without a history."""
     history = evaluation.history
     names = [f"accuracy_by_trial.{i}" for i in range(settings.trials)]
@@ -95,7 +135,7 @@ def training_quantiles(evaluation: Evaluation, settings: HarlowSettings) -> Arra
     return np.array(rows, dtype=float)
 
 
-def _draw_accuracy(evaluations: Sequence[Evaluation], settings: HarlowSettings) -> Figure:
+def _draw_accuracy(evaluations: Sequence[Evaluation], settings: LearningSet, title: str, final: str) -> Figure:
     from matplotlib import colormaps
 
     figure, (axis,) = new_figure(width=6.4)
@@ -114,23 +154,22 @@ def _draw_accuracy(evaluations: Sequence[Evaluation], settings: HarlowSettings) 
             linewidth=1.3,
             label=f"training, part {q + 1}/{QUANTILES}",
         )
-    final = [summarise(e.trials, settings)["accuracy_by_trial"] for e in evaluations]
-    mean, sd = mean_and_sd(final)
-    name = "held-out objects" if settings.split == "test" else "after training"
+    shares = [summarise(e.trials, settings)["accuracy_by_trial"] for e in evaluations]
+    mean, sd = mean_and_sd(shares)
     axis.errorbar(
         x,
         100 * mean,
-        100 * sd if len(final) > 1 else None,
+        100 * sd if len(shares) > 1 else None,
         fmt="s-",
         color="#16213d",
         markersize=5,
         linewidth=2,
-        label=name,
+        label=final,
     )
     axis.axhline(50, color=GREY, linestyle="--", linewidth=1)
     axis.set_ylim(40, 102)
     axis.set_xticks(x)
     seeds = f", {len(evaluations)} seeds (SD)" if len(evaluations) > 1 else ""
-    label(axis, f"one-dimensional Harlow{seeds}", "trial", "correct choices (%)")
+    label(axis, f"{title}{seeds}", "trial", "correct choices (%)")
     figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure

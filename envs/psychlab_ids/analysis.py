@@ -1,0 +1,28 @@
+"""The measures and figures of all forms of Harlow's task (`harlow.analysis`), with this one's published result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..harlow.analysis import analyse, ideal, learning_set_figures, summarise
+from ..trials import Evaluation, Reference
+from .env import PictureNumbersSettings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["analyse", "figures", "references", "summarise"]
+
+
+def references(settings: PictureNumbersSettings) -> list[Reference]:
+    """The one-shot learner; what the public agent reached where the settings are its own."""
+    found = [ideal(settings)]
+    if settings == PictureNumbersSettings(trial_number=settings.trial_number):
+        found.append(Reference("published code", {"return": 10.0}, "best of 5 seeds, about 10,000 episodes"))
+    return found
+
+
+def figures(evaluations: Sequence[Evaluation], settings: PictureNumbersSettings) -> dict[str, Figure]:
+    """See `harlow.analysis.learning_set_figures`."""
+    return learning_set_figures(evaluations, settings, "Harlow by picture numbers", "after training")
