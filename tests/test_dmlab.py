@@ -357,3 +357,29 @@ def test_measures_and_figures():
     for none in (settings, arena):
         assert all(np.isnan(value) for value in flatten(summarise({}, none)).values())
         assert figures([Evaluation({}, {})], none)
+
+
+def test_psychlab_harlow_is_played_in_the_game_too():
+    """`psychlab_harlow env=dmlab`: the game's own trials, told and paid as those of `screen` are."""
+    options = {"size": 32, "actions": "turn", "turn": 5, "reward_correct": 2.0, "reward_wrong": -0.5}
+    env = registry.make_vector("psychlab_harlow", 1, env="dmlab", images="dummy", **options)
+    screen = registry.make_vector("psychlab_harlow", 1, env="screen", **options)
+    assert env.single_observation_space == screen.single_observation_space
+    assert env.single_action_space == screen.single_action_space
+    env.reset(seed=4)
+    rewards, trials = [], []
+    for _ in range(3000):
+        _, reward, terminated, truncated, info = env.step(np.array([towards(env.game)]))
+        rewards.append(float(reward[0]))
+        if info["trial_done"][0]:
+            trials.append({key: info[key][0] for key in ("trial", "correct", "chose_right", "rewarded_right")})
+            assert reward[0] == (2.0 if info["correct"][0] else -0.5)
+        if terminated[0] or truncated[0]:
+            break
+    assert terminated[0]
+    assert [trial["trial"] for trial in trials] == [0, 1, 2, 3, 4, 5]
+    assert all(trial["correct"] == (trial["chose_right"] == trial["rewarded_right"]) for trial in trials)
+    assert sum(trial["rewarded_right"] for trial in trials) == 3
+    assert rewards.count(1.0) == 6, "each trial starts with a fixation"
+    with pytest.raises(ValueError, match="6 trials"):
+        registry.make_vector("psychlab_harlow", 1, env="dmlab", images="dummy", trials=10)
