@@ -13,6 +13,8 @@ from ..actors.settings import ActorsFailedError
 from ..learner.batch import DeviceError
 from ..learner.checkpoint import DamagedCheckpointError, NoCheckpointError
 from ..learner.learner import NonFiniteLossError
+from ..learner.pretrained import PretrainedEncoderError
+from ..learner.pretraining import NonFinitePretrainingError
 from ..learner.snapshot import DifferentAgentError
 from .config import ConfigError
 from .console import errors
@@ -29,10 +31,19 @@ _EXPECTED = (
     LearnerFailedError,
     NoCheckpointError,
     NonFiniteLossError,
+    NonFinitePretrainingError,
     NotARunFolderError,
     OSError,
+    PretrainedEncoderError,
 )
-_WRONG_INPUT = (ConfigError, DeviceError, DifferentAgentError, NoCheckpointError, NotARunFolderError)
+_WRONG_INPUT = (
+    ConfigError,
+    DeviceError,
+    DifferentAgentError,
+    NoCheckpointError,
+    NotARunFolderError,
+    PretrainedEncoderError,
+)
 
 
 @contextmanager

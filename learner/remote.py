@@ -76,6 +76,11 @@ class RemoteLearner:
         with self._updating:
             return self._learner.progress.updates, self._learner.parameters_vector()
 
+    def load_encoder(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """See `Learner.load_encoder`."""
+        with self._updating:
+            self._learner.load_encoder(tensors)
+
     def save(self, extra: Mapping[str, Any], worker_arrays: Mapping[str, Array], best: bool) -> str:
         """Write a checkpoint and return its path; `extra` joins the counters."""
         with self._updating:

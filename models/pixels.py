@@ -81,9 +81,7 @@ class Conv(Pixels):
             )
         height, width, colors = obs_shape
         layers: list[nn.Module] = []
-        for (fan_in, fan_out), (kernel, stride) in zip(
-            itertools.pairwise((colors, *channels)), KERNELS, strict=False
-        ):
+        for (fan_in, fan_out), (kernel, stride) in zip(itertools.pairwise((colors, *channels)), KERNELS, strict=False):
             layers += [nn.Conv2d(fan_in, fan_out, kernel, stride), nn.ReLU()]
             height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
         if min(height, width) < 1:
