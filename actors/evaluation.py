@@ -13,7 +13,6 @@ from ..replay.trajectory import Trajectory
 from .remembering import INFO
 from .rollout import RolloutWorker
 
-
 Replayed = tuple[Tensor, Tensor, Tensor, Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]
 
 

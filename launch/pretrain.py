@@ -104,7 +104,7 @@ def pretrain(composed: DictConfig, folder: RunFolder) -> int:
     path = short(folder.path / "encoder.safetensors")
     console.print(f"encoder      {path}")
     console.print(f"all numbers  {short(folder.results)}")
-    console.print(f"use it       prefrontal train model=conv_lstm model.encoder_from={path} ...")
+    console.print(f"use it       prefrontal train ... model.encoder_from={path}")
     return 130 if stop.requested else 0
 
 
