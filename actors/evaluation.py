@@ -6,10 +6,26 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..envs.trials import TrialRecorder
+from ..replay.trajectory import Trajectory
 from .remembering import INFO
 from .rollout import RolloutWorker
+
+Replayed = tuple[Tensor, Tensor, Tensor, Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]
+
+
+def inputs_of(played: Trajectory) -> Replayed:
+    """What the agent was given, as the arguments of `Agent.unroll`."""
+    return (
+        torch.from_numpy(played.obs),
+        torch.from_numpy(played.prev_action),
+        torch.from_numpy(played.prev_reward),
+        torch.from_numpy(played.first),
+        tuple(torch.from_numpy(component) for component in played.initial_state),
+        tuple(torch.from_numpy(component) for component in played.recall),
+    )
 
 
 @torch.inference_mode()
@@ -33,14 +49,7 @@ def evaluate(
     while not recorder.done:
         unroll = worker.unroll()
         played = unroll.trajectory
-        replayed = (
-            torch.from_numpy(played.obs),
-            torch.from_numpy(played.prev_action),
-            torch.from_numpy(played.prev_reward),
-            torch.from_numpy(played.first),
-            tuple(torch.from_numpy(component) for component in played.initial_state),
-            tuple(torch.from_numpy(component) for component in played.recall),
-        )
+        replayed = inputs_of(played)
         value = worker.agent.unroll(*replayed)[1].numpy()
         ended = played.first[1:]
         rpe = played.reward + discount * np.where(ended, np.float32(0), value[1:]) - value[:-1]

@@ -1,18 +1,42 @@
-"""An episode as pictures: what the agent's environment renders, step by step."""
+"""An episode as pictures: what the agent's environment shows, step by step, and what the agent makes of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from ..replay.trajectory import Array
+from .evaluation import inputs_of
 from .rollout import RolloutWorker
 
 
-def episode_frames(worker: RolloutWorker, most: int = 400) -> Array:
-    """One episode of a worker with one environment and an unroll of one step: frames [N, height, width, 3], uint8.
+@dataclass(frozen=True)
+class Film:
+    """N steps of one episode; entry i is what was seen before action i and what the agent made of it."""
+
+    frames: Array
+    """[N, height, width, 3] uint8: the observations where they are pictures, else what the task renders."""
+    trial: Array
+    """[N] from 0."""
+    prev_action: Array
+    """[N], NO_ACTION at the first step."""
+    prev_reward: Array
+    """[N]"""
+    value: Array
+    """[N]"""
+    policy: Array
+    """[N, A] probabilities."""
+    gaze: Array | None
+    """[N, 2] x and y as fractions of the frame, for tasks whose `info` has `gaze_x` and `gaze_y`."""
+
+
+@torch.inference_mode()
+def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
+    """One episode of a worker with one environment and an unroll of one step, or its first `most` steps.
 
     The last frame is the one before the step that ends the episode, after which autoreset shows the next one.
 
@@ -22,10 +46,31 @@ def episode_frames(worker: RolloutWorker, most: int = 400) -> Array:
     if worker.spec.num_envs != 1 or worker.spec.unroll_length != 1:
         raise ValueError("a video needs a worker with num_envs=1 and unroll_length=1")
     worker.env.render_mode = "rgb_array"
-    frames = [worker.env.render()]
-    while not worker.unroll().trajectory.first[-1, 0] and len(frames) < most:
-        frames.append(worker.env.render())
-    return np.stack(frames)
+    space = worker.env.single_observation_space
+    seen_as_shown = space.dtype == np.uint8 and len(space.shape or ()) == 3 and (space.shape or ())[-1] in (1, 3)
+    columns: dict[str, list[Array]] = {}
+    ended = False
+    while not ended and len(columns.get("frames", [])) < most:
+        picture = None if seen_as_shown else worker.env.render()
+        unroll = worker.unroll()
+        played = unroll.trajectory
+        logits, value = worker.agent.unroll(*inputs_of(played))
+        obs = played.obs[0, 0]
+        step = {
+            "frames": np.broadcast_to(obs, (*obs.shape[:2], 3)) if picture is None else picture,
+            "trial": unroll.info["trial"][0, 0],
+            "prev_action": played.prev_action[0, 0],
+            "prev_reward": played.prev_reward[0, 0],
+            "value": value[0, 0].numpy(),
+            "policy": torch.softmax(logits[0, 0], -1).numpy(),
+        }
+        if "gaze_x" in unroll.info and "gaze_y" in unroll.info:
+            step["gaze"] = np.array([unroll.info["gaze_x"][0, 0], unroll.info["gaze_y"][0, 0]])
+        for name, entry in step.items():
+            columns.setdefault(name, []).append(entry)
+        ended = bool(played.first[-1, 0])
+    arrays = {name: np.stack(entries) for name, entries in columns.items()}
+    return Film(gaze=arrays.pop("gaze", None), **arrays)
 
 
 def save_gif(frames: Array, path: Path, frames_per_second: float) -> None:

@@ -26,6 +26,14 @@ class Canvas:
         """A filled disc around (x, y)."""
         self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color, outline=INK)
 
+    def ring(self, x: float, y: float, radius: float, color: Color, width: int = 2) -> None:
+        """A circle around (x, y)."""
+        self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=color, width=width)
+
+    def picture(self, x: int, y: int, pixels: NDArray[np.uint8]) -> None:
+        """A picture [height, width, 3] with its upper left corner at (x, y)."""
+        self._image.paste(Image.fromarray(pixels), (x, y))
+
     def line(self, x0: float, y0: float, x1: float, y1: float, color: Color = INK, width: int = 2) -> None:
         """A straight line."""
         self._draw.line((x0, y0, x1, y1), fill=color, width=width)

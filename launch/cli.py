@@ -8,6 +8,7 @@ import sys
 
 VERBS = {
     "train": "train an agent, evaluate it, draw the figure (task=two_step model=lstm algo=impala ...)",
+    "pretrain": "train the encoder of a network for pixels on CIFAR-100 (data=<archive or folder>)",
     "evaluate": "let a trained agent play fresh episodes with frozen weights (run=<folder>)",
     "figures": "redraw the figures; several runs are merged as seeds (run='<folder>/*')",
     "play": "play a task yourself (task=harlow)",
@@ -54,7 +55,7 @@ def main() -> None:
     importlib.import_module(f".{verb}", __package__).main()
 
 
-PATHS = ("run=", "resume=", "out=")
+PATHS = ("run=", "resume=", "out=", "data=", "model.encoder_from=")
 
 
 def _override(verb: str, argument: str) -> str:

@@ -136,9 +136,22 @@ def batch_unrolls(config: TrainConfig) -> int:
 
 
 class SerialEngine:
-    """Workers and learner take turns in this process."""
+    """Workers and learner take turns in this process.
 
-    def __init__(self, config: TrainConfig, folder: Path, checkpoint: Checkpoint | None) -> None:
+    Args:
+        config: of the run.
+        folder: of the run, for checkpoints.
+        checkpoint: to go on from.
+        encoder: the encoder's first weights (`learner.pretrained`), where there is no checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        checkpoint: Checkpoint | None,
+        encoder: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         torch.set_num_threads(1)
         self._config = config
         self._folder = folder
@@ -155,6 +168,8 @@ class SerialEngine:
         if checkpoint is not None:
             snapshot.restore(self._learner, checkpoint)
             self._restore_workers(checkpoint)
+        elif encoder is not None:
+            self._learner.load_encoder(encoder)
         self._handoff: Handoff[tuple[Trajectory, UnrollReport]] = Handoff(batch_unrolls(config))
         self._published = deque([self.parameters()], maxlen=config.actors.lag_updates + 1)
         self._window: deque[Mapping[str, Array]] = deque(maxlen=WINDOW)

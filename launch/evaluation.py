@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..actors.evaluation import evaluate
 from ..actors.rollout import RolloutWorker, WorkerSpec
-from ..actors.video import episode_frames, save_gif
+from ..actors.video import film_episode, save_gif
 from ..envs import registry
 from ..envs.groups import groups_of
 from ..envs.memory import gate_by_unit, memory_figures, memory_measures
@@ -22,6 +22,7 @@ from ..models.lesion import close_gates
 from ..replay.trajectory import Array
 from .config import ConfigError, TrainConfig, task_settings
 from .console import console
+from .film import action_names, with_thoughts
 from .measures import flatten, results_table
 from .run_folder import RunFolder
 
@@ -29,6 +30,9 @@ EVALUATION_STREAM = 1_000_000
 """In the place of an actor's number: seeds of the evaluation, which no actor has."""
 
 UNROLL = 100
+
+FILM = "episode.gif"
+"""In a run's figures: one episode."""
 
 BOOK_KEEPING = {"task", "seed", "episodes", "env_steps", "training_episodes", "wall_s", "steps_per_second"}
 """Names in `results.json` that are no measures of behaviour."""
@@ -129,7 +133,9 @@ def evaluate_run(
         figures = draw([as_evaluation(config, output, folder)], config)
         output.write_figures(figures)
         player = _worker(config, checkpoint, num_envs=1, unroll_length=1)
-        save_gif(episode_frames(player), output.figures / "episode.gif", player.env.metadata["render_fps"])
+        names = action_names(registry.get(config.task_name), player.agent.spec.num_actions)
+        frames = with_thoughts(film_episode(player), names)
+        save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
     return results, figures
 
 

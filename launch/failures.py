@@ -14,6 +14,8 @@ from ..envs.registry import TaskUnavailableError
 from ..learner.batch import DeviceError
 from ..learner.checkpoint import DamagedCheckpointError, NoCheckpointError
 from ..learner.learner import NonFiniteLossError
+from ..learner.pretrained import PretrainedEncoderError
+from ..learner.pretraining import NonFinitePretrainingError
 from ..learner.snapshot import DifferentAgentError
 from .config import ConfigError
 from .console import errors
@@ -31,8 +33,10 @@ _EXPECTED = (
     LearnerFailedError,
     NoCheckpointError,
     NonFiniteLossError,
+    NonFinitePretrainingError,
     NotARunFolderError,
     OSError,
+    PretrainedEncoderError,
     StorageError,
     StoreFullError,
     TaskUnavailableError,
@@ -43,6 +47,7 @@ _WRONG_INPUT = (
     DifferentAgentError,
     NoCheckpointError,
     NotARunFolderError,
+    PretrainedEncoderError,
     StorageError,
     TaskUnavailableError,
 )

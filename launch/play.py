@@ -18,6 +18,7 @@ from ..envs.vector import SingleTask
 from .config import ConfigError, task_settings
 from .console import console
 from .failures import reported
+from .film import action_names
 
 QUIT = ("q", "\x03", "\x04")
 
@@ -29,11 +30,6 @@ def _display() -> bool:
 def keys_of(num_actions: int) -> dict[str, int]:
     """Keys 1, 2, … 9, a, b, … for actions 0, 1, …"""
     return dict(zip("123456789abcdefghijklm", range(num_actions), strict=False))
-
-
-def _names(task: registry.Task, num_actions: int) -> list[str]:
-    known = task.actions if len(task.actions) == num_actions else ()
-    return list(known) or [f"action {i + 1}" for i in range(num_actions)]
 
 
 def _read_key() -> str:
@@ -53,7 +49,7 @@ def _read_key() -> str:
 def play_in_terminal(env: SingleTask, task: registry.Task, episodes: int, seed: int | None) -> list[float]:
     """Play; returns the return of each episode that was finished."""
     keys = keys_of(int(env.action_space.n))  # type: ignore[attr-defined]  # tasks have discrete actions
-    names = _names(task, len(keys))
+    names = action_names(task, len(keys))
     legend = "  ".join(f"[bold]{key}[/] {name}" for key, name in zip(keys, names, strict=True))
     returns: list[float] = []
     for episode in range(episodes):
@@ -82,7 +78,7 @@ def play_in_window(env: SingleTask, task: registry.Task, seed: int | None) -> No
     from gymnasium.utils.play import play
 
     keys = keys_of(int(env.action_space.n))  # type: ignore[attr-defined]
-    names = _names(task, len(keys))
+    names = action_names(task, len(keys))
     console.print("  ".join(f"{key}: {name}" for key, name in zip(keys, names, strict=True)) + "  Esc: quit")
     total = 0.0
 

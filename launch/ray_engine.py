@@ -22,6 +22,7 @@ from typing import Any
 import ray
 from ray.exceptions import ObjectLostError, ObjectStoreFullError, OutOfDiskError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from torch import Tensor
 
 from ..actors.pool import ActorPool, Finished, room_for
 from ..actors.rollout import WorkerSpec
@@ -89,6 +90,7 @@ class RayEngine:
         checkpoint: to go on from.
         stopping: is asked while waiting; True ends the wait.
         start_actor: see `ActorPool`.
+        encoder: the encoder's first weights (`learner.pretrained`), where there is no checkpoint.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class RayEngine:
         checkpoint: Checkpoint | None,
         stopping: Callable[[], bool],
         start_actor: Callable[[WorkerSpec], Any] | None = None,
+        encoder: Mapping[str, Tensor] | None = None,
     ) -> None:
+        self._encoder = encoder
         self._stopping = stopping
         self._folder = folder
         self._checkpoints = CheckpointFolder(folder / "checkpoints", config.run.keep_checkpoints)
@@ -200,9 +204,11 @@ class RayEngine:
         )
 
     def _go_on_from(self, checkpoint: Checkpoint | None) -> None:
-        """Give the learner a checkpoint's state and let the actors act with its parameters."""
+        """Give the learner a checkpoint's state, or a run's first encoder, and let the actors act with it."""
         if checkpoint is not None:
             self._ask_learner(self._learner.restore.remote(checkpoint))
+        elif self._encoder is not None:
+            self._ask_learner(self._learner.load_encoder.remote(self._encoder))
         self._learner_node = self._ask_learner(self._learner.node.remote())
         self._updates, vector = self.parameters()
         self._published = deque([(self._updates, ray.put(vector))], maxlen=self._config.actors.lag_updates + 1)

@@ -10,11 +10,14 @@ import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from .engine import Counters, Update
@@ -129,6 +132,14 @@ class Tracker:
         canvas.draw()
         pixels = np.asarray(canvas.buffer_rgba())[..., :3]
         self._writer.add_image(f"figures/{name}", pixels, self.env_steps, dataformats="HWC")
+
+    def film(self, name: str, path: Path) -> None:
+        """An animated GIF among TensorBoard's images, which shows it moving."""
+        with Image.open(path) as picture:
+            width, height = picture.size
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=path.read_bytes())
+        summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
+        self._writer._get_file_writer().add_summary(summary, self.env_steps)
 
     def text(self, name: str, markdown: str) -> None:
         """A text in TensorBoard."""

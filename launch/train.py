@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,20 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from ..envs import registry
 from ..envs.memory import memory_measures
 from ..envs.trials import Evaluation, Trials, trials_of_window
 from ..learner.batch import resolve_device
 from ..learner.checkpoint import Checkpoint
+from ..learner.pretrained import EncoderSpec, read_encoder
 from ..learner.snapshot import agent_of
 from ..models.agent import Agent, describe_difference
 from .config import ConfigError, TrainConfig, task_settings, train_config
 from .console import TrainingLine, console, errors
 from .engine import Engine, Interrupted, LearnerReplaced, SerialEngine, agent_for
-from .evaluation import evaluate_run, show_results
+from .evaluation import FILM, evaluate_run, show_results
 from .failures import reported
 from .measures import flatten
 from .mirror import Mirror, fetched_mirror, has_checkpoint, local_copy, mirror_of, new_mirror, uploading
@@ -44,12 +47,20 @@ OmegaConf.register_new_resolver(
 )
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with, if not with random weights."""
+
+    checkpoint: Checkpoint | None = None
+    """To go on from."""
+    encoder: Mapping[str, Tensor] | None = None
+    """Of `model.encoder_from`; None where there is a checkpoint, which has the encoder as it is by now."""
+
+
 @contextlib.contextmanager
-def _engine(
-    config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None, stop: StopRequest
-) -> Iterator[Engine]:
+def _engine(config: TrainConfig, folder: RunFolder, start: Start, stop: StopRequest) -> Iterator[Engine]:
     if config.cluster == "none":
-        yield SerialEngine(config, folder.path, checkpoint)
+        yield SerialEngine(config, folder.path, start.checkpoint, start.encoder)
         return
     # Importing Ray takes a second that one-process runs do not need.
     from .ray_engine import RayEngine, store_errors
@@ -63,7 +74,7 @@ def _engine(
     try:
         with store_errors(config):
             with console.status("starting actors"):
-                engine = RayEngine(config, folder.path, checkpoint, stop)
+                engine = RayEngine(config, folder.path, start.checkpoint, stop, encoder=start.encoder)
             try:
                 yield engine
             finally:
@@ -143,8 +154,10 @@ class _Training:
         self._save()
         return finished
 
-    def close(self, results: Mapping[str, Any], figures: Mapping[str, Figure]) -> None:
-        """Flush TensorBoard, with the results and their figures where there are any."""
+    def close(self, results: Mapping[str, Any], figures: Mapping[str, Figure], film: Path | None = None) -> None:
+        """Flush TensorBoard, with the results, their figures and an episode where there are any."""
+        if film is not None:
+            self._tracker.film("final_episode", film)
         for name, figure in figures.items():
             self._tracker.figure(f"final_{name}", figure)
         if results:
@@ -209,12 +222,12 @@ def flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, An
     return flat
 
 
-def train(config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None, mirror: Mirror | None = None) -> int:
+def train(config: TrainConfig, folder: RunFolder, start: Start, mirror: Mirror | None = None) -> int:
     """Train, evaluate, draw, report; returns the exit status (130 after a stop that was asked for)."""
     stop = StopRequest()
     with stop:
-        with _engine(config, folder, checkpoint, stop) as engine:
-            training = _Training(config, folder, engine, checkpoint, mirror)
+        with _engine(config, folder, start, stop) as engine:
+            training = _Training(config, folder, engine, start.checkpoint, mirror)
             finished = training.run(stop)
         if not finished:
             training.close({}, {})
@@ -223,28 +236,30 @@ def train(config: TrainConfig, folder: RunFolder, checkpoint: Checkpoint | None,
     newest, path, _ = folder.checkpoints().newest()
     console.print(f"trained {newest.scalars['env_steps']:,} steps in {newest.scalars['wall_s']:.0f} s", style="bold")
     results, figures = evaluate_run(folder, config, newest, folder)
-    training.close(results, figures)
+    training.close(results, figures, folder.figures / FILM)
     show_results(config, results, folder)
     console.print(f"checkpoint   {path if mirror is None else folder.shown(path)}")
     console.print(f"curves       tensorboard --logdir {folder.path}")
     return 0
 
 
-def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Checkpoint | None, Mirror | None]:
-    """The checked configuration, the run folder, the checkpoint to go on from, and what brings the folder to a URL.
+def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror | None]:
+    """The checked configuration, the run folder, what to begin with, and what brings the folder to a URL.
 
     Raises:
         ConfigError: for a bad setting, or for a resume that asks for another agent or task than the saved one.
+        PretrainedEncoderError: if `model.encoder_from` leads to no encoder of this network.
         StorageError: for a URL that cannot be used.
     """
     found = _run_to_resume(composed)
     if found is None:
         config = _without_rays_beside_each_other(train_config(composed))
         _check(config)
+        encoder = _pretrained_encoder(config)
         folder, mirror = _new_run(config, always_this=composed.resume == "auto")
         folder.write_config(composed)
         folder.write_provenance()
-        return config, folder, None, mirror
+        return config, folder, Start(encoder=encoder), mirror
     folder, mirror = _opened_run(found, str(composed.run.folder))
     merged = _saved_with_overrides(folder.read_config(), composed)
     config = _without_rays_beside_each_other(train_config(merged))
@@ -263,7 +278,7 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Checkpoint | 
     folder.write_config(merged)
     folder.write_provenance()
     console.print(f"going on from {where} ({checkpoint.scalars['env_steps']:,} steps)", style="dim")
-    return config, folder, checkpoint, mirror
+    return config, folder, Start(checkpoint), mirror
 
 
 def _new_run(config: TrainConfig, always_this: bool) -> tuple[RunFolder, Mirror | None]:
@@ -285,6 +300,15 @@ def _opened_run(found: str, asked_for: str) -> tuple[RunFolder, Mirror | None]:
         return folder, None
     mirror = mirror_of(folder, asked_for)
     return RunFolder(folder.path, mirror.storage.url), mirror
+
+
+def _pretrained_encoder(config: TrainConfig) -> dict[str, Tensor] | None:
+    source = config.model.encoder_from
+    if source is None:
+        return None
+    tensors = read_encoder(source, EncoderSpec.of(agent_for(config)))
+    console.print(f"encoder      {source}{' (frozen)' if config.model.encoder_frozen else ''}", style="dim")
+    return tensors
 
 
 def _run_to_resume(composed: DictConfig) -> str | None:
@@ -342,10 +366,10 @@ def run(composed: DictConfig) -> None:
     """One job: compose, train, report. Launchers of sweeps pickle this function by its name."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     with reported():
-        config, folder, checkpoint, mirror = prepare(composed)
+        config, folder, start, mirror = prepare(composed)
         console.print(f"run folder   {folder.location}", style="dim")
         with uploading(mirror):
-            status = train(config, folder, checkpoint, mirror)
+            status = train(config, folder, start, mirror)
         if status:
             raise SystemExit(status)
 

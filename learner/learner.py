@@ -165,6 +165,10 @@ class Learner:
         }
         return metrics
 
+    def load_encoder(self, tensors: Mapping[str, Tensor]) -> None:
+        """Start from an encoder that was trained before (`learner.pretrained`); before the first update."""
+        self.agent.encoder.load_state_dict(tensors)
+
     def parameters_vector(self) -> Vector:
         """All parameters as one flat float32 array [P], for `models.flat.load_vector`."""
         return to_vector(self.agent.parameters())

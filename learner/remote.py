@@ -78,6 +78,11 @@ class RemoteLearner:
         with self._updating:
             return self._learner.progress.updates, self._learner.parameters_vector()
 
+    def load_encoder(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """See `Learner.load_encoder`."""
+        with self._updating:
+            self._learner.load_encoder(tensors)
+
     def rejected_batch(self) -> dict[str, Array]:
         """The first batch that `update` raised `NonFiniteLossError` for; empty if none."""
         return {} if self._rejected is None else snapshot.batch_arrays(self._rejected)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .core import Core, Inputs, InputSizes, State
 from .dnd import Dictionary, MemoryConfig, Recall, inverse_kernel_mean
-from .encoders import ENCODERS
+from .encoders import make_encoder
 from .ep_lstm import EpLSTM
 from .recurrent import Recurrent
 from .stacked import StackedLSTM
@@ -29,6 +29,10 @@ class ModelConfig:
     learned_initial_state: bool = False
     encoder: str = "none"
     encoder_sizes: tuple[int, ...] = ()
+    encoder_from: str | None = None
+    """Where the encoder's first weights come from, see `learner.pretrained`; None: drawn at random."""
+    encoder_frozen: bool = False
+    """The encoder's weights stay what they are at the start."""
     see_action: bool = True
     see_reward: bool = True
     reward_levels: tuple[float, ...] = ()
@@ -102,10 +106,15 @@ class Agent(nn.Module):
         model = spec.model
         if model.core not in CORES:
             raise ValueError(f"there is no core '{model.core}'; the cores are: {', '.join(CORES)}")
-        if model.encoder not in ENCODERS:
-            raise ValueError(f"there is no encoder '{model.encoder}'; the encoders are: {', '.join(ENCODERS)}")
         self.spec = spec
-        self.encoder = ENCODERS[model.encoder](spec.obs_shape, model.encoder_sizes)
+        self.encoder = make_encoder(model.encoder, spec.obs_shape, model.encoder_sizes)
+        if (model.encoder_frozen or model.encoder_from is not None) and not list(self.encoder.parameters()):
+            raise ValueError(
+                f"encoder '{model.encoder}' has no weights to load or to freeze: leave model.encoder_from=null and "
+                "model.encoder_frozen=false, or choose another model.encoder"
+            )
+        # Without a gradient the encoder costs no backward pass: nothing before the core asks for one.
+        self.encoder.requires_grad_(not model.encoder_frozen)
         reward_width = (len(model.reward_levels) or 1) if model.see_reward else 0
         sizes = InputSizes(self.encoder.output_size, spec.num_actions if model.see_action else 0, reward_width)
         self.core = CORES[model.core](sizes, model)

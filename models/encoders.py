@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from .pixels import Conv, ResNet
+
 
 class Flatten(nn.Module):
     """No encoder: the observation itself, as one float vector."""
@@ -43,4 +45,22 @@ class MLP(nn.Module):
         return features
 
 
-ENCODERS: dict[str, Callable[[Sequence[int], Sequence[int]], Flatten | MLP]] = {"none": Flatten, "mlp": MLP}
+Encoder = Flatten | MLP | Conv | ResNet
+
+ENCODERS: dict[str, Callable[[Sequence[int], Sequence[int]], Encoder]] = {
+    "none": Flatten,
+    "mlp": MLP,
+    "conv": Conv,
+    "resnet": ResNet,
+}
+
+
+def make_encoder(name: str, obs_shape: Sequence[int], sizes: Sequence[int]) -> Encoder:
+    """The encoder called `name`; `sizes` as in `model.encoder_sizes`.
+
+    Raises:
+        ValueError: for an unknown name (lists those there are), or sizes that do not fit the observations.
+    """
+    if name not in ENCODERS:
+        raise ValueError(f"there is no encoder '{name}'; the encoders are: {', '.join(ENCODERS)}")
+    return ENCODERS[name](obs_shape, sizes)

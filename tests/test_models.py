@@ -117,7 +117,7 @@ def test_flat_vector_round_trip_and_its_errors():
 def test_unknown_parts_list_the_choices():
     for model, message in (
         (ModelConfig(core="transformer"), "the cores are: lstm, gru, stacked_lstm, ep_lstm"),
-        (ModelConfig(encoder="resnet"), "the encoders are: none, mlp"),
+        (ModelConfig(encoder="eye"), "the encoders are: none, mlp, conv, resnet"),
         (ModelConfig(hidden_sizes=(8, 8)), "hidden_sizes with 1 positive entry"),
         (ModelConfig(encoder="mlp"), "encoder_sizes"),
     ):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from prefrontal.actors.evaluation import evaluate
 from prefrontal.actors.rollout import EnvironmentFaultError, RolloutWorker, WorkerSpec
-from prefrontal.actors.video import episode_frames, save_gif
+from prefrontal.actors.video import film_episode, save_gif
 from prefrontal.learner.batch import make_batch
 from prefrontal.learner.losses import log_prob
 from prefrontal.models.agent import ModelConfig
@@ -185,10 +185,10 @@ def test_video_of_an_episode(tmp_path):
     """One frame a step, from the first to the last before the episode's end."""
     worker = RolloutWorker(spec("faulty:TASK", {"length": 7}, num_envs=1, unroll_length=1))
     start = int(worker.env._age[0])
-    frames = episode_frames(worker)
+    frames = film_episode(worker).frames
     assert [int(frame[0, 0, 0]) for frame in frames] == [10 * age for age in range(start, 7)]
     save_gif(frames, tmp_path / "episode.gif", 4)
     with Image.open(tmp_path / "episode.gif") as movie:
         assert movie.n_frames == len(frames)
     with pytest.raises(ValueError, match="num_envs=1"):
-        episode_frames(RolloutWorker(spec()))
+        film_episode(RolloutWorker(spec()))
