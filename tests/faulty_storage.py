@@ -44,7 +44,10 @@ class Slow(LocalFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path):
-        return super()._strip_protocol(str(path).replace("slow://", "file://"))
+        return super()._strip_protocol(str(path).removeprefix("slow://"))
+
+    def unstrip_protocol(self, name):
+        return f"slow://{self._strip_protocol(name)}"
 
 
 class Silent(MemoryFileSystem):
