@@ -138,7 +138,7 @@ def config_for(model, algo=None, **changes):
             batch_unrolls=1,
             discount=0.0,
             value_weight=0.5,
-            learning_rate=ScheduledConfig(2e-3),
+            learning_rate=ScheduledConfig(5e-3),
             entropy_weight=ScheduledConfig(0.01),
             optimizer=OptimizerConfig(name="adam"),
         ),
@@ -184,7 +184,7 @@ def test_an_encoder_learns_to_see(tmp_path, bf16):
     """Through the real learner: from chance to nearly always right in seconds."""
     config = config_for(SMALL, learner=LearnerConfig(device="cpu", bf16=bf16))
     engine = SerialEngine(config, tmp_path, None)
-    for _ in range(60):
+    for _ in range(100):
         engine.step()
     worker = worker_for(num_envs=16)
     before = evaluate(worker, 64, 0.0).trials()["reward"].mean()
