@@ -11,8 +11,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_module
 from prefrontal.launch import cifar
 from prefrontal.launch.config import ConfigError
+from prefrontal.launch.pretrain import pretrain
+from prefrontal.launch.run_folder import RunFolder
 from prefrontal.learner.checkpoint import read
 from prefrontal.learner.pretrained import EncoderSpec, read_encoder
 from prefrontal.learner.pretraining import (
@@ -159,27 +162,38 @@ def test_the_verb_trains_writes_and_explains(folder, tmp_path):
     tensors = read_encoder(str(path), EncoderSpec("conv", (8, 8, 32), (36, 36, 3)))
     assert not any("classifier" in name for name in tensors)
     assert "exists already" in call(tmp_path, "pretrain", f"data={folder}", "out=out", *TINY, status=2)
-    for wrong, message in (
-        (["data=nowhere"], "Download the binary version of CIFAR-100"),
-        ([f"data={folder}", "size=10"], "too small for encoder 'conv'"),
-        ([f"data={folder}", "encoder=none", "encoder_sizes=[]"], "has nothing to train"),
-        ([f"data={folder}", "epochs=0"], "epochs and batch_size must be at least 1"),
-        ([f"data={folder}", "device=tpu"], "choose one of: auto, cpu, cuda"),
-    ):
-        assert message in call(tmp_path, "pretrain", *TINY, "out=wrong", *wrong, status=2)
-        assert not (tmp_path / "wrong").exists()
+    assert "Download the binary version" in call(tmp_path, "pretrain", "data=nowhere", "out=wrong", *TINY, status=2)
+    assert not (tmp_path / "wrong").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["size=10"], "too small for encoder 'conv'"),
+        (["encoder=none", "encoder_sizes=[]"], "has nothing to train"),
+        (["epochs=0"], "epochs and batch_size must be at least 1"),
+        (["epochs=many"], "could not be converted to Integer"),
+    ],
+)
+def test_wrong_settings_end_it_before_anything_is_written(folder, tmp_path, wrong, message):
+    with initialize_config_module("prefrontal.conf", version_base="1.3"):
+        composed = compose("pretrain", [f"data={folder}", *TINY, *wrong])
+    output = RunFolder(tmp_path / "out")
+    with pytest.raises(ConfigError, match=message):
+        pretrain(composed, output)
+    assert not output.path.exists()
 
 
 def test_a_stop_keeps_what_there_is(folder, tmp_path):
     process = start(tmp_path, "pretrain", f"data={folder}", "epochs=1000000", "out=out", *TINY)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (tmp_path / "out" / "provenance.json").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "stopped after" in output
     assert read_encoder(str(tmp_path / "out" / "encoder.safetensors"), EncoderSpec("conv", (8, 8, 32), (36, 36, 3)))
