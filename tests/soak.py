@@ -1,8 +1,9 @@
 """Many random faults in one long training on a real Ray cluster; not part of the test suite: `make soak`.
 
 Three nodes on this machine. At random moments an actor is killed, stopped for longer than `actors.timeout_s` (a hang)
-or for a moment (a pause), the learner is killed, a node is killed and another one joins. The training has to finish and
-to learn, memory has to stay flat, and nothing may be left running.
+or for a moment (a pause), the learner is killed, a node is killed and another joins. After the last fault the driver
+is preempted (SIGTERM), and the run goes on to its end. It has to have learnt, memory has to stay flat, and nothing may
+be left running.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ from pathlib import Path
 
 import psutil
 from prefrontal.launch.cli import ENVIRONMENT
+from prefrontal.learner.checkpoint import CheckpointFolder
 from ray.cluster_utils import Cluster
 from rich.console import Console
 from rich.table import Table
 
 TIMEOUT_S = 8.0
 NODES = 3
+ENDLESS = 10**9
+"""Environment steps that the run never makes."""
+STOPPED = 130
+"""Exit status of a run that was asked to stop."""
 MARK = "PREFRONTAL_SOAK"
 """Environment variable that tells this soak's processes from all others."""
 FAULTS = {"actor killed": 40, "actor hangs": 20, "actor paused": 22, "node killed": 14, "learner killed": 4}
@@ -157,7 +163,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--every", type=float, default=6.0, metavar="SECONDS", help="mean time between two faults")
-    parser.add_argument("--env-steps", type=int, default=60_000_000, help="length of the training")
+    parser.add_argument("--learn-steps", type=int, default=10_000_000, help="over which the learning rate goes to 0")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     mark = uuid.uuid4().hex
@@ -166,24 +172,31 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        command = [sys.executable, "-m", "prefrontal.launch.cli", "train", f"cluster={cluster.address}"]
-        command += ["actors.num=auto", f"actors.timeout_s={TIMEOUT_S}", "actors.max_restarts=10000"]
-        command += ["learner.max_restarts=1000", "run.checkpoint_every_s=5", f"run.folder={folder}"]
-        command += [f"run.env_steps={options.env_steps}"]
+        program = [sys.executable, "-m", "prefrontal.launch.cli", "train", f"cluster={cluster.address}"]
+        fraction = options.learn_steps / ENDLESS
+        start = ["actors.num=auto", f"actors.timeout_s={TIMEOUT_S}", "actors.max_restarts=10000"]
+        start += ["learner.max_restarts=1000", "run.checkpoint_every_s=5", f"run.folder={folder}"]
+        start += [f"run.env_steps={ENDLESS}", "run.log_points=10000", "run.figures=20"]
+        start += [f"algo.learning_rate.fraction={fraction}", f"algo.entropy_weight.fraction={fraction}"]
         with (Path(name) / "output").open("w+") as log:
-            driver = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            driver = subprocess.Popen([*program, *start], stdout=log, stderr=subprocess.STDOUT)
             while not (folder / "checkpoints").is_dir() or not any((folder / "checkpoints").iterdir()):
                 assert driver.poll() is None, (Path(name) / "output").read_text()
                 time.sleep(0.5)
             # Not earlier: a driver that starts beside several nodes of one address may belong to any of them.
             trouble = Trouble(cluster, mark, options.seed)
             samples = []
-            while driver.poll() is None:
+            while driver.poll() is None and trouble.made.total() < options.faults:
                 time.sleep(rng.expovariate(1 / options.every))
                 samples.append(memory_mb(mark, driver.pid))
-                if trouble.made.total() < options.faults and driver.poll() is None:
-                    trouble.make_one()
-                    print(f"{trouble.made.total()} faults", flush=True)
+                trouble.make_one()
+                print(f"{trouble.made.total()} faults", flush=True)
+            driver.terminate()
+            if driver.wait() == STOPPED:
+                end = CheckpointFolder(folder / "checkpoints").newest()[0].scalars["env_steps"] + 200_000
+                resume = [*program, f"resume={folder}", f"run.env_steps={end}"]
+                driver = subprocess.Popen(resume, stdout=log, stderr=subprocess.STDOUT)
+                driver.wait()
             output = (Path(name) / "output").read_text()
         cluster.shutdown()
         if driver.returncode:
