@@ -30,7 +30,7 @@ lint: setup  ## formatting, lint, types, layers
 	$(BIN)/lint-imports --no-logo
 
 unit: setup  ## the tests alone, two files at a time
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: setup  ## twenty minutes of training under 200 random faults (not part of the tests)
 	$(BIN)/python tests/soak.py
