@@ -33,6 +33,9 @@ class ModelConfig:
     """Where the encoder's first weights come from, see `learner.pretrained`; None: drawn at random."""
     encoder_frozen: bool = False
     """The encoder's weights stay what they are at the start."""
+    layer_norm: bool = False
+    """Bring the encoded observation to mean 0 and variance 1 before the core (Ba et al. 2016). What is small there, such
+    as a one-hot number among many, otherwise hardly moves the core's gates, and is hardly remembered."""
     see_action: bool = True
     see_reward: bool = True
     reward_levels: tuple[float, ...] = ()
@@ -115,6 +118,7 @@ class Agent(nn.Module):
             )
         # Without a gradient the encoder costs no backward pass: nothing before the core asks for one.
         self.encoder.requires_grad_(not model.encoder_frozen)
+        self.norm = nn.LayerNorm(self.encoder.output_size) if model.layer_norm else nn.Identity()
         reward_width = (len(model.reward_levels) or 1) if model.see_reward else 0
         sizes = InputSizes(self.encoder.output_size, spec.num_actions if model.see_action else 0, reward_width)
         self.core = CORES[model.core](sizes, model)
@@ -165,7 +169,7 @@ class Agent(nn.Module):
         """
         if first is not None:
             state = self.core.reset(state, first)
-        return self.core.step(self._inputs(self.encoder(obs), prev_action, prev_reward, recall), state)
+        return self.core.step(self._inputs(self._encoded(obs), prev_action, prev_reward, recall), state)
 
     def unroll(
         self,
@@ -180,7 +184,7 @@ class Agent(nn.Module):
 
         Args: as in `act`, with a leading axis T; `first` [T, B] may be True anywhere.
         """
-        features = self.encoder(obs.flatten(0, 1)).unflatten(0, first.shape)
+        features = self._encoded(obs.flatten(0, 1)).unflatten(0, first.shape)
         output = self.core.unroll(self._inputs(features, prev_action, prev_reward, recall), first, state)
         return self.policy(output), self.value(output).squeeze(-1)
 
@@ -194,9 +198,13 @@ class Agent(nn.Module):
         recall: Sequence[Tensor] = (),
     ) -> Tensor:
         """How far each unit let in what was recalled, [T, B, H]; arguments as in `unroll`."""
-        features = self.encoder(obs.flatten(0, 1)).unflatten(0, first.shape)
+        features = self._encoded(obs.flatten(0, 1)).unflatten(0, first.shape)
         inputs = self._inputs(features, prev_action, prev_reward, recall)
         return self.core.reinstatement_gate(inputs, first, state, self.core.unroll(inputs, first, state))
+
+    def _encoded(self, obs: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.encoder(obs))
+        return features
 
     def _inputs(self, features: Tensor, prev_action: Tensor, prev_reward: Tensor, recall: Sequence[Tensor]) -> Inputs:
         action = self.one_hot.index_select(0, (prev_action + 1).flatten()).unflatten(0, prev_action.shape)

@@ -16,6 +16,7 @@ MODELS = {
     "gru": ModelConfig(core="gru", learned_initial_state=True),
     "stacked": ModelConfig(core="stacked_lstm", hidden_sizes=(24, 16), learned_initial_state=True),
     "mlp": ModelConfig(encoder="mlp", encoder_sizes=(16, 8)),
+    "layer_norm": ModelConfig(layer_norm=True),
     "blind": ModelConfig(see_reward=False, see_action=False),
     "one_hot_reward": ModelConfig(reward_levels=(0.0, 0.5, 1.0)),
     "ep_lstm": ModelConfig(core="ep_lstm", learned_initial_state=True),
@@ -86,6 +87,13 @@ def test_blind_agents_do_not_see_what_they_are_blind_to():
     one, _ = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
     other, _ = agent.unroll(obs, 1 - prev_action.clamp(min=0), prev_reward + 1, first, state)
     assert torch.equal(one, other)
+
+
+def test_layer_norm_makes_small_observations_count_as_much_as_large_ones():
+    for layer_norm in (True, False):
+        agent, obs, *inputs = agent_and_inputs(ModelConfig(layer_norm=layer_norm))
+        same = torch.allclose(agent.unroll(obs, *inputs)[0], agent.unroll(100 * obs, *inputs)[0], atol=1e-3)
+        assert same == layer_norm
 
 
 @pytest.mark.parametrize("seed", range(20))

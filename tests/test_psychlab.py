@@ -353,7 +353,7 @@ def test_settings_are_checked():
 def test_picture_numbers():
     """The form without pixels: 25 points for the one-shot learner, 30 for the oracle, each side in half the trials."""
     task = registry.get("psychlab_ids")
-    settings = task.configure()
+    settings = task.configure({"sides": "balanced"})
     env = task.make(settings, 500)
     for name, expected in (("ideal", 25), ("oracle", 30), ("random", 0)):
         trials, returns = simulate(env, task.baselines[name](env), 1000, seed=1)
@@ -364,6 +364,23 @@ def test_picture_numbers():
     assert (obs[:, :42].argmax(1) != obs[:, 42:].argmax(1)).all()
     sides = trials["rewarded_right"].reshape(-1, 6)
     assert (sides.sum(1) == 3).all()
+
+
+def counted(sides):
+    """Accuracy in trials 2 to 6 of who looks at no picture and takes the side that paid less often so far."""
+    ahead = sides[:, :-1].cumsum(1) - np.arange(1, 6) / 2
+    guess = np.where(ahead == 0, np.random.default_rng(1).random(ahead.shape) < 0.5, ahead < 0)
+    return (guess == sides[:, 1:]).mean()
+
+
+def test_counting_the_sides_pays_only_where_they_are_balanced():
+    task = registry.get("psychlab_ids")
+    for sides, expected in (("balanced", 0.72), ("random", 0.5)):
+        env = task.make(task.configure({"sides": sides}), 500)
+        trials, _ = simulate(env, task.baselines["random"](env), 2000, seed=1)
+        assert counted(trials["rewarded_right"].reshape(-1, 6)) == pytest.approx(expected, abs=0.02)
+    with pytest.raises(ValueError, match="balanced, random"):
+        task.configure({"sides": "left"})
 
 
 # Recordings of DeepMind Lab -------------------------------------------------------------------------------------

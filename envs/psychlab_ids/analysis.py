@@ -18,7 +18,7 @@ __all__ = ["analyse", "figures", "references", "summarise"]
 def references(settings: PictureNumbersSettings) -> list[Reference]:
     """The one-shot learner; what the public agent reached where the settings are its own."""
     found = [ideal(settings)]
-    if settings == PictureNumbersSettings(trial_number=settings.trial_number):
+    if settings == PictureNumbersSettings(trial_number=settings.trial_number, sides="balanced"):
         found.append(Reference("published code", {"return": 10.0}, "best of 5 seeds, about 10,000 episodes"))
     return found
 

@@ -14,6 +14,7 @@ from gymnasium.spaces import Box, Discrete
 
 from ..canvas import Canvas
 from ..psychlab.images import draw
+from ..psychlab.options import SIDES
 from ..vector import Array, Mask, VectorTask
 
 LEFT, RIGHT = 0, 1
@@ -35,12 +36,15 @@ class PictureNumbersSettings:
     reward_correct: float = 5.0
     reward_wrong: float = -5.0
     trial_number: bool = False
+    sides: str = "random"
 
     def __post_init__(self) -> None:
         if self.images < 2:
             raise ValueError(f"psychlab_ids: an episode needs two pictures, got images={self.images}")
         if self.trials < 2 or self.trials % 2:
             raise ValueError(f"psychlab_ids: trials must be even (each side pays in half of them), got {self.trials}")
+        if self.sides not in SIDES:
+            raise ValueError(f"psychlab_ids: there are no sides '{self.sides}'; choose one of: {', '.join(SIDES)}")
 
 
 class PictureNumbersEnv(VectorTask):
@@ -78,8 +82,11 @@ class PictureNumbersEnv(VectorTask):
         first = self.rng.integers(settings.images, size=count)
         other = (first + self.rng.integers(1, settings.images, size=count)) % settings.images
         self._pair[which] = np.column_stack([first, other])
-        sides = np.tile(np.arange(settings.trials) % 2 == 1, (count, 1))
-        self._sides[which] = self.rng.permuted(sides, axis=1)
+        if settings.sides == "balanced":
+            sides = self.rng.permuted(np.tile(np.arange(settings.trials) % 2 == 1, (count, 1)), axis=1)
+        else:
+            sides = self.rng.random((count, settings.trials)) < 0.5
+        self._sides[which] = sides
         self._trial[which] = 0
         self._total[which] = self._last[which] = 0
 
