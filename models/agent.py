@@ -34,8 +34,8 @@ class ModelConfig:
     encoder_frozen: bool = False
     """The encoder's weights stay what they are at the start."""
     layer_norm: bool = False
-    """Bring the encoded observation to mean 0 and variance 1 before the core (Ba et al. 2016). What is small there, such
-    as a one-hot number among many, otherwise hardly moves the core's gates, and is hardly remembered."""
+    """Bring the encoded observation to mean 0 and variance 1 before the core (Ba et al. 2016). What is small there,
+    such as a one-hot number among many, otherwise hardly moves the core's gates, and is hardly remembered."""
     see_action: bool = True
     see_reward: bool = True
     reward_levels: tuple[float, ...] = ()
