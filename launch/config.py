@@ -143,7 +143,7 @@ def _check_device_of_actors(config: TrainConfig) -> None:
             "--entrypoint-num-gpus 1 -- prefrontal train cluster=none ..., or a sweep with hydra/launcher=ray), or "
             "actors.device=host"
         )
-    if config.model.core == "ep_lstm" and config.model.memory.reinstate:
+    if config.model.agent_name == "episodic":
         raise ConfigError("actors.device=learner: an episodic memory lies on the host; set actors.device=host")
     try:
         registry.tensor_task(config.task_name, **config.task_options)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -359,3 +361,36 @@ def test_host_and_device_describe_the_same_agent():
     """So that checkpoints of one are played by the other."""
     assert DeviceRollout(spec(), CPU).agent.spec == RolloutWorker(spec()).agent.spec
     assert registry.tensor_task("psychlab_harlow", **QUICK)(2, CPU).info_spec == ScreenEnv.info_spec
+
+
+BARE = """
+import sys
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in {"ray", "hydra", "omegaconf", "matplotlib", "tensorboard", "pyarrow", "rich"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+import torch
+from prefrontal.actors.device_rollout import DeviceRollout
+from prefrontal.actors.rollout import WorkerSpec
+from prefrontal.learner.algorithm import AlgorithmConfig
+from prefrontal.learner.learner import Learner
+from prefrontal.models.agent import ModelConfig
+
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+model = ModelConfig(encoder="conv", encoder_sizes=(8, 16, 32))
+worker = DeviceRollout(WorkerSpec("psychlab_harlow", {"size": 36, "pool": 20}, model, 4, 5, 0, 0), device)
+learner = Learner(worker.agent.spec, AlgorithmConfig(), 1000, 0)
+for update in range(2):
+    worker.load(update, learner.parameters_tensor())
+    learner.update(learner.stage([worker.unroll().trajectory]))
+print(learner.progress)
+"""
+
+
+def test_worker_and_learner_need_neither_ray_nor_hydra():
+    """On a bare machine with a GPU torch, NumPy, Gymnasium and Pillow are enough."""
+    done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "Progress(updates=2, env_steps=40)", done.stderr[-2000:]
