@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..envs.trials import TrialRecorder
-from ..replay.trajectory import Trajectory
+from ..replay.trajectory import Trajectory, on_host
+from .device_rollout import DeviceRollout
 from .remembering import INFO
 from .rollout import RolloutWorker
 
@@ -19,18 +20,21 @@ Replayed = tuple[Tensor, Tensor, Tensor, Tensor, tuple[Tensor, ...], tuple[Tenso
 def inputs_of(played: Trajectory) -> Replayed:
     """What the agent was given, as the arguments of `Agent.unroll`."""
     return (
-        torch.from_numpy(played.obs),
-        torch.from_numpy(played.prev_action),
-        torch.from_numpy(played.prev_reward),
-        torch.from_numpy(played.first),
-        tuple(torch.from_numpy(component) for component in played.initial_state),
-        tuple(torch.from_numpy(component) for component in played.recall),
+        torch.as_tensor(played.obs),
+        torch.as_tensor(played.prev_action),
+        torch.as_tensor(played.prev_reward),
+        torch.as_tensor(played.first),
+        tuple(torch.as_tensor(component) for component in played.initial_state),
+        tuple(torch.as_tensor(component) for component in played.recall),
     )
 
 
 @torch.inference_mode()
 def evaluate(
-    worker: RolloutWorker, episodes: int, discount: float, progress: Callable[[int], None] | None = None
+    worker: RolloutWorker | DeviceRollout,
+    episodes: int,
+    discount: float,
+    progress: Callable[[int], None] | None = None,
 ) -> TrialRecorder:
     """Record `episodes` episodes of a new worker that holds the weights to test.
 
@@ -50,16 +54,16 @@ def evaluate(
         unroll = worker.unroll()
         played = unroll.trajectory
         replayed = inputs_of(played)
-        value = worker.agent.unroll(*replayed)[1].numpy()
-        ended = played.first[1:]
-        rpe = played.reward + discount * np.where(ended, np.float32(0), value[1:]) - value[:-1]
+        value = worker.agent.unroll(*replayed)[1].cpu().numpy()
+        ended, reward, told = on_host(played.first)[1:], on_host(played.reward), dict(unroll.info)
+        rpe = reward + discount * np.where(ended, np.float32(0), value[1:]) - value[:-1]
         columns = {"value": value, "rpe": rpe}
         if worker.memory is not None:
-            gate = worker.agent.reinstatement_gate(*replayed).numpy()
-            columns |= {"gate": gate.mean(-1), "gate_by_unit": gate, **{key: unroll.info[key] for key in INFO}}
+            gate = worker.agent.reinstatement_gate(*replayed).cpu().numpy()
+            columns |= {"gate": gate.mean(-1), "gate_by_unit": gate, **{key: told[key] for key in INFO}}
         for t in range(played.unroll_length):
-            info = {key: column[t] for key, column in unroll.info.items()}
-            recorder.add(info, played.reward[t], ended[t], **{key: column[t] for key, column in columns.items()})
+            info = {key: column[t] for key, column in told.items()}
+            recorder.add(info, reward[t], ended[t], **{key: column[t] for key, column in columns.items()})
         if progress is not None:
             progress(recorder.completed)
     return recorder

@@ -7,22 +7,21 @@ inference call a step for the whole batch; what can wait (log-probabilities, che
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from ..envs import registry
+from ..envs.tensors import TensorTask
 from ..envs.vector import VectorTask
 from ..models.agent import Agent, AgentSpec, ModelConfig
 from ..models.flat import Vector, load_vector
-from ..replay.trajectory import NO_ACTION, LastSteps, Trajectory, join_last
+from ..replay.trajectory import NO_ACTION, Array, LastSteps, Trajectory, join_last, on_host
 from .remembering import INFO, Remembering
-
-Array = NDArray[Any]
 
 
 class EnvironmentFaultError(RuntimeError):
@@ -84,11 +83,33 @@ class Unroll:
     report: UnrollReport
 
 
-def agent_spec(env: VectorTask, model: ModelConfig) -> AgentSpec:
+def agent_spec(env: VectorTask | TensorTask, model: ModelConfig) -> AgentSpec:
     """The agent that fits a task's spaces."""
-    num_actions = int(env.single_action_space.n)  # type: ignore[attr-defined]  # tasks have discrete actions
+    num_actions = int(env.single_action_space.n)  # type: ignore[union-attr]  # tasks have discrete actions
     obs_shape = tuple(env.single_observation_space.shape or ())
     return AgentSpec(obs_shape=obs_shape, num_actions=num_actions, model=model, cue_size=env.cue_size)
+
+
+def action_noise(
+    shape: Sequence[int], generator: torch.Generator | None, greedy: bool, device: torch.device | None = None
+) -> Tensor:
+    """Gumbel noise for logits of a shape: the largest of logits + noise is a sample of the policy; zero if `greedy`.
+
+    One call for a whole unroll.
+    """
+    noise = torch.empty(*shape, device=device).exponential_(generator=generator).log_().neg_()
+    return noise.zero_() if greedy else noise
+
+
+def check_finite(task: str, **named: Array) -> None:
+    """Raise `EnvironmentFaultError` if one of a task's arrays [T, B, ...] holds NaN or infinity."""
+    for name, values in named.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            where = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
+            raise EnvironmentFaultError(
+                f"task '{task}' returned a {name.replace('_', ' ')} that is not finite: "
+                f"{values[where]} at index {where} of this unroll (step, environment, ...)"
+            )
 
 
 class RolloutWorker:
@@ -117,7 +138,7 @@ class RolloutWorker:
             self._state = self.agent.initial_state(batch)
         self.memory = Remembering(self.agent, batch) if self.agent.has_memory else None
 
-    def load(self, version: int, vector: Vector) -> None:
+    def load(self, version: int, vector: Vector | Tensor) -> None:
         """Act with these parameters from now on."""
         load_vector(vector, self.agent.parameters())
         self.params_version = version
@@ -143,10 +164,7 @@ class RolloutWorker:
             info |= {key: np.empty((length, batch), dtype=bool) for key in INFO}
         recalls: list[tuple[torch.Tensor, ...]] = []
         logits = torch.empty(length, batch, agent.spec.num_actions)
-        # Gumbel noise: the largest of logits + noise is a sample of the policy (one call for the whole unroll).
-        noise = torch.empty_like(logits).exponential_(generator=self._generator).log_().neg_()
-        if self.spec.greedy:
-            noise.zero_()
+        noise = action_noise(logits.shape, self._generator, self.spec.greedy)
         actions = torch.empty(length, batch, dtype=torch.long)
         initial_state = tuple(component.numpy().copy() for component in self._state)
         cut: list[LastSteps] = []
@@ -219,9 +237,9 @@ class RolloutWorker:
         if memory is not None:
             recalls.append(memory.recall(env.cue())[0])
         last = join_last([(part, 0) for part in cut])
-        self._check_finite(observation=obs, reward=reward)
+        check_finite(self.spec.task, observation=obs, reward=reward)
         if last is not None:
-            self._check_finite(last_observation=last.obs)
+            check_finite(self.spec.task, last_observation=on_host(last.obs))
         log_policy = torch.log_softmax(logits, dim=-1)
         trajectory = Trajectory(
             obs=obs,
@@ -263,7 +281,12 @@ class RolloutWorker:
         return arrays, {"env_rng": env_rng}
 
     def restore(self, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> None:
-        """Go on from a `state` of a worker with the same spec, with new episodes if the task cannot be restored."""
+        """Go on from a `state` of a worker with the same spec.
+
+        With new episodes if the task cannot be restored, or the state is one of a worker on the learner's device.
+        """
+        if scalars.get("on_device"):
+            return
 
         def part(prefix: str) -> dict[str, Array]:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
@@ -290,12 +313,3 @@ class RolloutWorker:
                 f"its observation_space says {expected}"
             )
         return obs
-
-    def _check_finite(self, **named: Array) -> None:
-        for name, values in named.items():
-            if values.dtype.kind == "f" and not np.isfinite(values).all():
-                where = tuple(np.argwhere(~np.isfinite(values))[0].tolist())
-                raise EnvironmentFaultError(
-                    f"task '{self.spec.task}' returned a {name.replace('_', ' ')} that is not finite: "
-                    f"{values[where]} at index {where} of this unroll (step, environment, ...)"
-                )

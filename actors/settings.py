@@ -9,6 +9,9 @@ class ActorsFailedError(RuntimeError):
     """The restart budget is spent. The message ends with the traceback of the last failure."""
 
 
+DEVICES = ("host", "learner")
+
+
 @dataclass(frozen=True)
 class ActorsConfig:
     """`conf/actors/`: how many actors, how large, and when to give up on one."""
@@ -30,10 +33,14 @@ class ActorsConfig:
     """Replacements in a whole run before it gives up."""
     backoff_s: float = 0.5
     """Wait before a replacement; doubles with each failure in a row of the same actor, up to 30 s."""
+    device: str = "host"
+    """Where episodes are played: on the `host`, or, for a tensor task in one process, on the `learner`'s device."""
     lag_updates: int = 0
     """For experiments: act with the parameters of so many broadcasts ago."""
 
     def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise ValueError(f"actors.device={self.device} is not known; choose one of: {', '.join(DEVICES)}")
         for name in ("num", "envs", "in_flight"):
             if getattr(self, name) < 1:
                 raise ValueError(f"actors.{name} must be at least 1, got {getattr(self, name)}")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..replay.trajectory import Array
+from ..replay.trajectory import Array, on_host
 from .evaluation import inputs_of
 from .rollout import RolloutWorker
 
@@ -55,7 +55,7 @@ def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
         unroll = worker.unroll()
         played = unroll.trajectory
         logits, value = worker.agent.unroll(*inputs_of(played))
-        obs = played.obs[0, 0]
+        obs = on_host(played.obs)[0, 0]
         step = {
             "frames": np.broadcast_to(obs, (*obs.shape[:2], 3)) if picture is None else picture,
             "trial": unroll.info["trial"][0, 0],

@@ -21,7 +21,10 @@ from .trials import Baseline, Evaluation, Reference, Trials
 from .vector import SingleTask, VectorTask
 
 if TYPE_CHECKING:
+    import torch
     from matplotlib.figure import Figure
+
+    from .tensors import TensorTask
 
 
 class UnknownTaskError(ValueError):
@@ -63,6 +66,8 @@ class Task:
     """Scalars of `summarise` in which agents are tested against each other; empty: the headline."""
     side_by_side: bool = field(default=False)
     """Whether `figures` shows several agents (`Evaluation.group`) side by side; if not, each gets its own figures."""
+    tensors: Callable[[Any], Callable[..., TensorTask] | None] = field(default=lambda _: None)
+    """What plays it on a torch device with the settings given, `(settings, num_envs, device)`; None if nothing does."""
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
 
@@ -119,6 +124,26 @@ def make_vector(task: str, num_envs: int = 1, render_mode: str | None = None, **
     """B = `num_envs` episodes of a task side by side."""
     found = get(task)
     return found.make(found.configure(options), num_envs, render_mode=render_mode)
+
+
+def tensor_task(task: str, **options: Any) -> Callable[[int, torch.device], TensorTask]:
+    """What makes B episodes of a task on a torch device: `(num_envs, device)`.
+
+    Raises:
+        NoTensorTaskError: if nothing plays this task, with these options, there.
+    """
+    from .tensors import NoTensorTaskError
+
+    found = get(task)
+    settings = found.configure(options)
+    make = found.tensors(settings)
+    if make is None:
+        able = ", ".join(name for name, other in tasks().items() if other.tensors(other.configure()) is not None)
+        raise NoTensorTaskError(
+            f"task '{task}' with these options is not written for the learner's device (these are, with their default "
+            f"options: {able}): play it with actors.device=host"
+        )
+    return functools.partial(make, settings)
 
 
 def make_single(task: str, render_mode: str | None = None, **options: Any) -> SingleTask:

@@ -4,6 +4,8 @@ In one run, for one task, network and batch shape: the environment alone, acting
 update on one batch, again and again), and everything together through Ray. Rates are environment steps per second of
 wall time and per CPU-second of *all* processes (driver, learner, actors and Ray's own). Steps are trained steps, except
 in the first two rows. A network with an episodic memory is measured beside a plain LSTM of the same size.
+
+With `actors.device=learner` everything is measured on the learner's device, in one process without Ray.
 """
 
 from __future__ import annotations
@@ -25,15 +27,16 @@ import torch
 from omegaconf import DictConfig
 from rich.table import Table
 
-from ..actors.rollout import RolloutWorker
 from ..envs import registry
+from ..learner.batch import resolve_device
 from ..learner.learner import Learner
 from ..models.agent import Agent
+from .bench_device import environment_on_device, finished, one_process, peak_mb
 from .bench_memory import ENTRIES, MemoryCost, memory_cost, show_memory_costs
 from .bench_scale import message_sizes, simulated_actors
 from .config import TrainConfig, train_config
 from .console import console
-from .engine import agent_for, batch_unrolls, worker_specs
+from .engine import Worker, agent_for, batch_unrolls, make_worker, worker_specs
 from .failures import reported
 from .session import ray_session
 
@@ -48,6 +51,8 @@ class Rate:
     memory_mb: float
     """Of all processes; memory that they share is counted once (USS)."""
     detail: str
+    device_memory_mb: float | None = None
+    """The most that was in use on a GPU."""
 
 
 def cpu_seconds(process: psutil.Process) -> float:
@@ -92,22 +97,37 @@ def _memory_mb() -> float:
     return total / 2**20
 
 
-def _alone(name: str, steps: int, seconds: float, work: Callable[[], object]) -> Rate:
+def _alone(name: str, steps: int, seconds: float, work: Callable[[], object], device: torch.device) -> Rate:
     """Rate of a piece of work of `steps` environment steps in this process."""
     for _ in range(3):
         work()
+    finished(device)
     rounds, wall, cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - wall < seconds:
         work()
+        finished(device)
         rounds += 1
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     done = rounds * steps
-    return Rate(name, done / wall, done / cpu, psutil.Process().memory_full_info().uss / 2**20, f"{rounds} rounds")
+    memory = psutil.Process().memory_full_info().uss / 2**20
+    return Rate(name, done / wall, done / cpu, memory, f"{rounds} rounds", peak_mb(device))
+
+
+def _device(config: TrainConfig) -> torch.device:
+    """Where episodes are played."""
+    return resolve_device(config.learner.device) if config.actors.device == "learner" else torch.device("cpu")
+
+
+def _worker(config: TrainConfig) -> Worker:
+    return make_worker(config, worker_specs(config)[0], _device(config))
 
 
 def environment_alone(config: TrainConfig, seconds: float) -> Rate:
     """Random actions, drawn beforehand."""
-    envs = config.actors.envs
+    envs, device = config.actors.envs, _device(config)
+    name = f"environment alone, {envs} episodes"
+    if config.actors.device == "learner":
+        return _alone(f"{name} ({device})", 100 * envs, seconds, environment_on_device(config, device, 100), device)
     env = registry.make_vector(config.task_name, envs, **config.task_options)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
@@ -117,24 +137,26 @@ def environment_alone(config: TrainConfig, seconds: float) -> Rate:
         for action in actions:
             env.step(action)
 
-    return _alone(f"environment alone, {envs} episodes", 100 * envs, seconds, work)
+    return _alone(name, 100 * envs, seconds, work, device)
 
 
 def acting_alone(config: TrainConfig, seconds: float) -> Rate:
     """Environment and network, as in an actor."""
-    worker = RolloutWorker(worker_specs(config)[0])
+    worker = _worker(config)
     envs, length = config.actors.envs, config.algo.unroll_length
-    return _alone(f"acting alone, {envs} episodes, {config.model.agent_name}", envs * length, seconds, worker.unroll)
+    name = f"acting alone, {envs} episodes, {config.model.agent_name}"
+    return _alone(name, envs * length, seconds, worker.unroll, _device(config))
 
 
 def learner_alone(config: TrainConfig, seconds: float) -> Rate:
     """The update on one batch that is already on the device."""
-    worker = RolloutWorker(worker_specs(config)[0])
+    worker = _worker(config)
     learner = Learner(agent_for(config), config.algo, 10**12, config.seed, config.learner.device, config.learner.bf16)
     batch = learner.stage([worker.unroll().trajectory for _ in range(batch_unrolls(config))])
     envs = config.actors.envs * batch_unrolls(config)
     name = f"learner alone, {envs} x {config.algo.unroll_length} ({learner.device}), {config.model.agent_name}"
-    return _alone(name, batch.fresh_env_steps, seconds, lambda: learner.update(batch))
+    del worker
+    return _alone(name, batch.fresh_env_steps, seconds, lambda: learner.update(batch), learner.device)
 
 
 def end_to_end(config: TrainConfig, seconds: float, simulated: bool = False) -> tuple[Rate, dict[str, Any]]:
@@ -201,6 +223,11 @@ def measure(config: TrainConfig, seconds: float, actor_counts: list[int], simula
     for alone, what in rows:
         with console.status(alone.__name__.replace("_", " ")):
             rates.append(alone(what, seconds))
+    if config.actors.device == "learner":
+        with console.status("end to end in one process"):
+            done, splits["in this process"] = one_process(config, seconds)
+        rates.append(Rate(**done))
+        actor_counts = simulated = []
     largest = dataclasses.replace(config, actors=dataclasses.replace(config.actors, num=max(actor_counts, default=1)))
     runs = [(count, False) for count in actor_counts] + [(count, True) for count in simulated]
     with ray_session(largest) if runs else contextlib.nullcontext():
@@ -230,7 +257,7 @@ def measure(config: TrainConfig, seconds: float, actor_counts: list[int], simula
 def show(result: dict[str, Any]) -> None:
     """The table, and where the time goes."""
     table = Table(title=f"{result['task']}, {result['core']} {list(result['hidden_sizes'])}", title_justify="left")
-    for column in ("what", "steps/s", "steps/CPU-s", "memory MiB", ""):
+    for column in ("what", "steps/s", "steps/CPU-s", "memory MiB", "GPU MiB", ""):
         table.add_column(column, justify="left" if column in ("what", "") else "right")
     for rate in result["rates"]:
         table.add_row(
@@ -238,6 +265,7 @@ def show(result: dict[str, Any]) -> None:
             f"{rate['steps_per_second']:,.0f}",
             f"{rate['steps_per_cpu_second']:,.0f}",
             f"{rate['memory_mb']:,.0f}",
+            "" if rate["device_memory_mb"] is None else f"{rate['device_memory_mb']:,.0f}",
             rate["detail"],
         )
     console.print(table)
@@ -250,6 +278,12 @@ def show(result: dict[str, Any]) -> None:
     )
     for count, split in result["end_to_end"].items():
         actors, learner, cost = split["actors_time"], split["learner_time"], split["cpu_ms_per_unroll"]
+        if not cost:
+            console.print(
+                f"{count}: {learner['acting']:.0%} of the time is acting (of which {actors['environment']:.0%} is "
+                f"environment), {learner['updating']:.0%} updates; {split['updates_per_second']:.1f} updates/s"
+            )
+            continue
         console.print(
             f"{count} actor(s): an unroll is {actors['environment']:.0%} environment, {actors['network']:.0%} network; "
             f"the learner updates {learner['updating']:.0%} of the time and waits for data "

@@ -16,7 +16,7 @@ import ray
 
 from ..actors.rollout import RolloutWorker, UnrollReport, WorkerSpec
 from ..models.flat import Vector, to_vector
-from ..replay.trajectory import Array, Trajectory
+from ..replay.trajectory import Array, Trajectory, on_host
 
 RECORDED = 4
 """Different trajectories that take turns."""
@@ -47,7 +47,7 @@ def message_sizes(spec: WorkerSpec) -> dict[str, float]:
     worker = RolloutWorker(spec)
     trajectory = worker.unroll().trajectory
     arrays = [value for value in vars(trajectory).values() if isinstance(value, np.ndarray)]
-    arrays += [*trajectory.initial_state, *trajectory.recall]
+    arrays += [on_host(component) for component in (*trajectory.initial_state, *trajectory.recall)]
     return {
         "unroll_env_steps": trajectory.env_steps,
         "trajectory_kib": sum(array.nbytes for array in arrays) / 1024,

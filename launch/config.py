@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ..actors.settings import ActorsConfig
 from ..envs import registry
+from ..envs.tensors import NoTensorTaskError
 from ..learner.algorithm import AlgorithmConfig
 from ..models.agent import ModelConfig
 
@@ -134,6 +135,22 @@ def task_settings(task: Mapping[str, Any]) -> Any:
         raise ConfigError(str(error)) from error
 
 
+def _check_device_of_actors(config: TrainConfig) -> None:
+    """That `actors.device=learner` can be: the task is written for it, and everything is in one process."""
+    if config.cluster != "none":
+        raise ConfigError(
+            "actors.device=learner plays in the learner's process: set cluster=none (on a cluster: ray job submit "
+            "--entrypoint-num-gpus 1 -- prefrontal train cluster=none ..., or a sweep with hydra/launcher=ray), or "
+            "actors.device=host"
+        )
+    if config.model.agent_name == "episodic":
+        raise ConfigError("actors.device=learner: an episodic memory lies on the host; set actors.device=host")
+    try:
+        registry.tensor_task(config.task_name, **config.task_options)
+    except NoTensorTaskError as error:
+        raise ConfigError(f"actors.device=learner: {error}") from error
+
+
 def train_config(composed: DictConfig) -> TrainConfig:
     """The checked configuration of a training.
 
@@ -159,6 +176,8 @@ def train_config(composed: DictConfig) -> TrainConfig:
             "actors.num=auto needs an asynchronous algorithm (algo=impala or algo=a3c) and actors.cpus above 0: "
             "give the number of actors"
         )
+    if config.actors.device == "learner":
+        _check_device_of_actors(config)
     in_flight = config.actors.num * config.actors.in_flight
     if not config.algo.synchronous and config.algo.batch_unrolls > in_flight:
         raise ConfigError(

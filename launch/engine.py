@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
+from ..actors.device_rollout import DeviceRollout
 from ..actors.rollout import RolloutWorker, UnrollReport, WorkerSpec, agent_spec
 from ..envs import registry
 from ..learner import snapshot
@@ -125,6 +126,16 @@ def worker_specs(config: TrainConfig) -> list[WorkerSpec]:
     ]
 
 
+Worker = RolloutWorker | DeviceRollout
+
+
+def make_worker(config: TrainConfig, spec: WorkerSpec, device: torch.device) -> Worker:
+    """What plays in this process: on the host, or on `device` with `actors.device=learner`."""
+    if config.actors.device == "learner":
+        return DeviceRollout(spec, device, config.learner.bf16)
+    return RolloutWorker(spec)
+
+
 def agent_for(config: TrainConfig) -> AgentSpec:
     """The agent of a run, from the task's spaces."""
     return agent_spec(registry.make_vector(config.task_name, 1, **config.task_options), config.model)
@@ -164,16 +175,21 @@ class SerialEngine:
             config.learner.device,
             config.learner.bf16,
         )
-        self._workers = [RolloutWorker(spec) for spec in worker_specs(config)]
+        self._workers = [make_worker(config, spec, self._learner.device) for spec in worker_specs(config)]
         if checkpoint is not None:
             snapshot.restore(self._learner, checkpoint)
             self._restore_workers(checkpoint)
         elif encoder is not None:
             self._learner.load_encoder(encoder)
         self._handoff: Handoff[tuple[Trajectory, UnrollReport]] = Handoff(batch_unrolls(config))
-        self._published = deque([self.parameters()], maxlen=config.actors.lag_updates + 1)
+        self._published = deque([self._publish()], maxlen=config.actors.lag_updates + 1)
         self._window: deque[Mapping[str, Array]] = deque(maxlen=WINDOW)
         self._turn = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Of the learner."""
+        return self._learner.device
 
     def step(self) -> Update:  # noqa: D102  # see Engine
         while (taken := self._handoff.take()) is None:
@@ -191,7 +207,7 @@ class SerialEngine:
             path = snapshot.save_batch(self._folder, snapshot.batch_arrays(batch))
             raise NonFiniteLossError(f"{error}; the batch lies in {path}") from None
         if self._learner.progress.updates % self._config.algo.broadcast_every == 0:
-            self._published.append(self.parameters())
+            self._published.append(self._publish())
         return Update(metrics, [report for _, report in taken])
 
     def counters(self) -> Counters:  # noqa: D102
@@ -203,6 +219,12 @@ class SerialEngine:
 
     def parameters(self) -> tuple[int, Vector]:  # noqa: D102
         return self._learner.progress.updates, self._learner.parameters_vector()
+
+    def _publish(self) -> tuple[int, Vector | torch.Tensor]:
+        """Version and parameters for the workers, where they act."""
+        if self._config.actors.device == "learner":
+            return self._learner.progress.updates, self._learner.parameters_tensor()
+        return self.parameters()
 
     def save(self, extra: Mapping[str, Any], best: bool) -> None:  # noqa: D102
         states = [worker.state() for worker in self._workers]

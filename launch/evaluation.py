@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from matplotlib.figure import Figure
 
+from ..actors.device_rollout import DeviceRollout
 from ..actors.evaluation import evaluate
 from ..actors.rollout import RolloutWorker, WorkerSpec
 from ..actors.video import film_episode, save_gif
 from ..envs import registry
 from ..envs.groups import groups_of
 from ..envs.memory import gate_by_unit, memory_figures, memory_measures
+from ..envs.tensors import NoTensorTaskError
 from ..envs.trials import Evaluation
 from ..learner import snapshot
+from ..learner.batch import resolve_device
 from ..learner.checkpoint import Checkpoint
 from ..models.lesion import close_gates
 from ..replay.trajectory import Array
 from .config import ConfigError, TrainConfig, task_settings
 from .console import console
+from .engine import Worker
 from .film import action_names, with_thoughts
 from .measures import flatten, results_table
 from .run_folder import RunFolder
@@ -56,7 +61,7 @@ def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> Played:
     Raises:
         ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action).
     """
-    worker = _worker(config, checkpoint, min(config.evaluate.envs, config.evaluate.episodes), UNROLL)
+    worker = _prepared(_worker(config, checkpoint), config, checkpoint)
     with console.status("evaluating") as status:
         total = config.evaluate.episodes
         recorder = evaluate(
@@ -78,22 +83,37 @@ def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> Played:
     return Played(measures, trials, worker.memory.last_life if worker.memory is not None else {})
 
 
-def _worker(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> RolloutWorker:
-    """A worker that plays the evaluation's task with a checkpoint's weights."""
+def _spec(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> WorkerSpec:
+    """Of a worker that plays the evaluation's task."""
+    return WorkerSpec(
+        task=config.task_name,
+        task_options=config.evaluation_task_options,
+        model=snapshot.agent_of(checkpoint).model,
+        num_envs=num_envs,
+        unroll_length=unroll_length,
+        seed=config.seed,
+        actor_id=EVALUATION_STREAM,
+        greedy=config.evaluate.greedy,
+    )
+
+
+def _worker(config: TrainConfig, checkpoint: Checkpoint) -> Worker:
+    """What plays the evaluation: where the training was played, if there is such a device here and the task allows."""
+    spec = _spec(config, checkpoint, min(config.evaluate.envs, config.evaluate.episodes), UNROLL)
+    if config.actors.device == "learner":
+        device = resolve_device("cpu" if config.learner.device == "cpu" else "auto")
+        with contextlib.suppress(NoTensorTaskError):  # such as an agent of our own screen in the real game
+            return DeviceRollout(spec, device, config.learner.bf16)
+    return RolloutWorker(spec)
+
+
+W = TypeVar("W", RolloutWorker, Worker)
+
+
+def _prepared(worker: W, config: TrainConfig, checkpoint: Checkpoint) -> W:
+    """The worker with a checkpoint's weights."""
     torch.set_num_threads(1)
     agent = snapshot.agent_of(checkpoint)
-    worker = RolloutWorker(
-        WorkerSpec(
-            task=config.task_name,
-            task_options=config.evaluation_task_options,
-            model=agent.model,
-            num_envs=num_envs,
-            unroll_length=unroll_length,
-            seed=config.seed,
-            actor_id=EVALUATION_STREAM,
-            greedy=config.evaluate.greedy,
-        )
-    )
     if worker.agent.spec != agent:
         raise ConfigError(
             f"the trained agent takes observations of shape {agent.obs_shape} and has {agent.num_actions} actions; "
@@ -132,7 +152,7 @@ def evaluate_run(
     with console.status("drawing"):
         figures = draw([as_evaluation(config, output, folder)], config)
         output.write_figures(figures)
-        player = _worker(config, checkpoint, num_envs=1, unroll_length=1)
+        player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), config, checkpoint)
         names = action_names(registry.get(config.task_name), player.agent.spec.num_actions)
         frames = with_thoughts(film_episode(player), names)
         save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])

@@ -1,16 +1,15 @@
-"""From trajectories on the host to one batch of tensors on the learner's device."""
+"""From trajectories to one batch of tensors on the learner's device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..models.core import State
-from ..replay.trajectory import Array, Trajectory, join
+from ..replay.trajectory import Data, Trajectory, join
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,14 @@ def resolve_device(name: str) -> torch.device:
 
 
 def make_batch(fresh: Sequence[Trajectory], replayed: Sequence[Trajectory], device: torch.device) -> Batch:
-    """Join along B and move to `device` (through pinned memory where that is a GPU)."""
+    """Join along B and move to `device` (through pinned memory where that is a GPU); what lies there already stays."""
     joined = join([*fresh, *replayed])
 
-    def tensor(array: Array) -> Tensor:
+    def tensor(data: Data) -> Tensor:
+        if isinstance(data, Tensor):
+            return data.to(device)
         # Arrays that come out of Ray's object store are read-only, which torch refuses to share.
-        host = torch.from_numpy(array if array.flags.writeable else array.copy())
+        host = torch.from_numpy(data if data.flags.writeable else data.copy())
         return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
 
     last = joined.last
@@ -90,8 +91,8 @@ def make_batch(fresh: Sequence[Trajectory], replayed: Sequence[Trajectory], devi
         last=None
         if last is None
         else Last(
-            time=tensor(last.time.astype(np.int64)),
-            row=tensor(last.row.astype(np.int64)),
+            time=tensor(last.time).long(),
+            row=tensor(last.row).long(),
             obs=tensor(last.obs),
             state=tuple(tensor(component) for component in last.state),
             recall=tuple(tensor(component) for component in last.recall),

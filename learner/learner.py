@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..models.agent import Agent, AgentSpec
-from ..models.flat import Vector, to_vector
+from ..models.flat import Vector, to_tensor, to_vector
 from ..replay.buffer import ReplayBuffer
 from ..replay.trajectory import Trajectory
 from .algorithm import AlgorithmConfig, ScheduledConfig
@@ -172,6 +172,10 @@ class Learner:
     def parameters_vector(self) -> Vector:
         """All parameters as one flat float32 array [P], for `models.flat.load_vector`."""
         return to_vector(self.agent.parameters())
+
+    def parameters_tensor(self) -> Tensor:
+        """The same as a tensor on the learner's device, a copy."""
+        return to_tensor(self.agent.parameters())
 
     def _returns(self, batch: Batch, logits: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Value targets, advantages and log importance ratios, all [T, B]."""

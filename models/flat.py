@@ -1,4 +1,7 @@
-"""All parameters of a module as one flat float32 vector: the form in which they are broadcast."""
+"""All parameters of a module as one flat float32 vector: the form in which they are broadcast.
+
+An array on the host, to be sent anywhere; or, for who acts in the learner's process, a tensor that stays on its device.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,24 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 Vector = NDArray[np.float32]
 
 
+def to_tensor(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """A copy of all parameters, in order, as one tensor [P] where they are."""
+    with torch.no_grad():
+        return torch.cat([p.detach().flatten() for p in parameters]).float()
+
+
 def to_vector(parameters: Iterable[nn.Parameter]) -> Vector:
     """A copy of all parameters, in order, as one array [P] on the host."""
-    with torch.no_grad():
-        vector: Vector = torch.cat([p.detach().flatten() for p in parameters]).float().cpu().numpy()
+    vector: Vector = to_tensor(parameters).cpu().numpy()
     return vector
 
 
-def load_vector(vector: Vector, parameters: Iterable[nn.Parameter]) -> None:
+def load_vector(vector: Vector | Tensor, parameters: Iterable[nn.Parameter]) -> None:
     """Copy `vector` [P] into the parameters, in order.
 
     Raises:
@@ -30,6 +38,7 @@ def load_vector(vector: Vector, parameters: Iterable[nn.Parameter]) -> None:
     if vector.shape != (expected,):
         raise ValueError(f"the agent has {expected} parameters, the broadcast vector has shape {vector.shape}")
     with torch.no_grad():
-        source = torch.from_numpy(np.array(vector, dtype=np.float32))  # a copy: arrays from Ray are read-only
-        for target, part in zip(targets, source.split([p.numel() for p in targets]), strict=True):
+        if not isinstance(vector, Tensor):  # a copy: arrays from Ray are read-only
+            vector = torch.from_numpy(np.array(vector, dtype=np.float32))
+        for target, part in zip(targets, vector.split([p.numel() for p in targets]), strict=True):
             target.copy_(part.view_as(target))

@@ -3,6 +3,9 @@
 T is the length of the unroll, B the number of episodes side by side. Index t of `obs`, `first`, `prev_action` and
 `prev_reward` is what the agent knew *before* action t; `action`, `reward` and `discount` of index t are what it did
 and what came of it. Entry T of the former is the start of the next unroll, from which the learner bootstraps.
+
+What is played on the host is recorded as NumPy arrays; what is played on the learner's device, as tensors that lie
+there already. A trajectory is of one kind throughout.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Array = NDArray[Any]
+Data = Array | Tensor
 
 NO_ACTION = -1
 """`prev_action` at the first step of an episode; the agent sees a zero vector."""
@@ -28,15 +34,15 @@ class LastSteps:
     of what was cut off; with these it evaluates it: one step of the core from `state`.
     """
 
-    time: Array
+    time: Data
     """[K] the step t after which the episode was cut."""
-    row: Array
+    row: Data
     """[K] its row b."""
-    obs: Array
+    obs: Data
     """[K, ...] the last observation."""
-    state: tuple[Array, ...]
+    state: tuple[Data, ...]
     """Recurrent state after step t, one [K, H] a component."""
-    recall: tuple[Array, ...] = ()
+    recall: tuple[Data, ...] = ()
     """What the episodic memory returned there, as in `Trajectory.recall` with a leading axis K."""
 
 
@@ -44,25 +50,25 @@ class LastSteps:
 class Trajectory:
     """T steps of B episodes, time-major."""
 
-    obs: Array
+    obs: Data
     """[T+1, B, ...]"""
-    first: Array
+    first: Data
     """[T+1, B] bool; True where an episode starts: state, previous action and reward are reset *before* this step."""
-    prev_action: Array
+    prev_action: Data
     """[T+1, B] int; NO_ACTION where `first`."""
-    prev_reward: Array
+    prev_reward: Data
     """[T+1, B] float32; 0 where `first`."""
-    action: Array
+    action: Data
     """[T, B] int"""
-    reward: Array
+    reward: Data
     """[T, B] float32"""
-    discount: Array
+    discount: Data
     """[T, B] float32; 0 where the episode truly terminated, else 1 (the learner multiplies its own discount in)."""
-    behaviour_logp: Array
+    behaviour_logp: Data
     """[T, B] float32; log-probability of `action` under the behaviour policy."""
-    initial_state: tuple[Array, ...]
+    initial_state: tuple[Data, ...]
     """Recurrent state at t = 0 (before a reset that `first[0]` asks for), one [B, H] a component."""
-    recall: tuple[Array, ...]
+    recall: tuple[Data, ...]
     """What the agent's episodic memory returned in each step, [T+1, B, ...] a component (`models.dnd.Recall`): the
     values alone, [T+1, B, H], with one neighbour; empty for an agent without a memory."""
     last: LastSteps | None
@@ -85,7 +91,17 @@ class Trajectory:
     @property
     def env_steps(self) -> int:
         """Environment steps held, T * B."""
-        return int(self.action.size)
+        return self.unroll_length * self.batch_size
+
+
+def on_host(data: Data) -> Array:
+    """The same as an array: a view, or a transfer from a device."""
+    return data.cpu().numpy() if isinstance(data, Tensor) else data
+
+
+def _concatenated(parts: Sequence[Data], axis: int = 0) -> Data:
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    return torch.cat(tensors, axis) if tensors else np.concatenate(parts, axis)
 
 
 def join_last(parts: Sequence[tuple[LastSteps, int]]) -> LastSteps | None:
@@ -93,13 +109,13 @@ def join_last(parts: Sequence[tuple[LastSteps, int]]) -> LastSteps | None:
     if not parts:
         return None
 
-    def components(name: str) -> tuple[Array, ...]:
-        return tuple(np.concatenate(c) for c in zip(*(getattr(last, name) for last, _ in parts), strict=True))
+    def components(name: str) -> tuple[Data, ...]:
+        return tuple(_concatenated(c) for c in zip(*(getattr(last, name) for last, _ in parts), strict=True))
 
     return LastSteps(
-        time=np.concatenate([last.time for last, _ in parts]),
-        row=np.concatenate([last.row + offset for last, offset in parts]),
-        obs=np.concatenate([last.obs for last, _ in parts]),
+        time=_concatenated([last.time for last, _ in parts]),
+        row=_concatenated([last.row + offset for last, offset in parts]),
+        obs=_concatenated([last.obs for last, _ in parts]),
         state=components("state"),
         recall=components("recall"),
     )
@@ -117,12 +133,12 @@ def join(trajectories: Sequence[Trajectory]) -> Trajectory:
     if len(trajectories) == 1:
         return trajectories[0]
 
-    def side_by_side(name: str) -> Array:
-        return np.concatenate([getattr(trajectory, name) for trajectory in trajectories], axis=1)
+    def side_by_side(name: str) -> Data:
+        return _concatenated([getattr(trajectory, name) for trajectory in trajectories], 1)
 
-    def components(name: str, axis: int) -> tuple[Array, ...]:
+    def components(name: str, axis: int) -> tuple[Data, ...]:
         parts = zip(*(getattr(trajectory, name) for trajectory in trajectories), strict=True)
-        return tuple(np.concatenate(part, axis=axis) for part in parts)
+        return tuple(_concatenated(part, axis) for part in parts)
 
     offsets = np.cumsum([0, *(trajectory.batch_size for trajectory in trajectories)])
     last = [(t.last, int(offset)) for t, offset in zip(trajectories, offsets, strict=False) if t.last is not None]

@@ -22,6 +22,7 @@ from prefrontal.envs.psychlab.geometry import REACH, RISE, Gaze, hits_of
 from prefrontal.envs.psychlab.images import Pictures, draw, write_folder
 from prefrontal.envs.psychlab.machine import Machine
 from prefrontal.envs.psychlab.options import PsychLabSettings
+from prefrontal.envs.psychlab.palette import Palette
 from prefrontal.envs.psychlab.surroundings import Theme
 from prefrontal.envs.psychlab.view import View
 from prefrontal.envs.trials import simulate
@@ -36,7 +37,7 @@ PAIRS = {1: (474, 745), 2: (853, 588), 3: (404, 945), 4: (932, 525), 5: (231, 87
 
 def one_episode(sides, start=90.0, max_frames=18_000):
     machine = Machine(1, len(sides), max_frames, NATIVE, CPU)
-    machine.begin(torch.tensor([0]), torch.tensor([start]), torch.tensor([sides]))
+    machine.begin(torch.tensor([True]), torch.tensor([start]), torch.tensor([sides]))
     return machine
 
 
@@ -104,7 +105,7 @@ def test_the_batch_plays_like_a_slow_single_episode(frames):
     sides = rng.permuted(np.tile([True, False], (batch, trials // 2)), axis=1)
     starts = rng.uniform(85, 95, size=batch)
     machine = Machine(batch, trials, 600, NATIVE, CPU)
-    machine.begin(torch.arange(batch), torch.from_numpy(starts), torch.from_numpy(sides))
+    machine.begin(torch.ones(batch, dtype=torch.bool), torch.from_numpy(starts), torch.from_numpy(sides))
     slow = [Slow(list(row), float(start)) for row, start in zip(sides, starts, strict=True)]
     ended = np.zeros(batch, dtype=bool)
     responses = 0
@@ -221,7 +222,7 @@ def test_random_gaze_rarely_ends_an_episode():
     machine = Machine(16, 6, 18_000, NATIVE, CPU)
     rng = np.random.default_rng(0)
     sides = torch.from_numpy(rng.permuted(np.tile([True, False], (16, 3)), axis=1))
-    machine.begin(torch.arange(16), torch.from_numpy(rng.uniform(*settings.start_yaw, size=16)), sides)
+    machine.begin(torch.ones(16, dtype=torch.bool), torch.from_numpy(rng.uniform(*settings.start_yaw, size=16)), sides)
     total, ended_at = torch.zeros(16), torch.full((16,), 4500)
     for step in range(4500):
         look = np.column_stack([rng.choice([-20, 0, 20], size=16), np.zeros(16)]).astype(np.int32)
@@ -287,6 +288,16 @@ def test_episodes_draw_different_pictures_of_their_split():
     assert len(seen) > 6
 
 
+def view_with(size, *pictures):
+    """A view of the usual room, and a palette with pictures (grey ones if none are given)."""
+    palette = Palette([Theme()], 2, CPU)
+    palette.set_pictures(0, pictures or [np.full((204, 204, 3), 128, dtype=np.uint8)] * 2)
+    return View(size, palette, 6)
+
+
+PAIR = torch.tensor([[0, 1]])
+
+
 def straight(view, display, right=False, yaw=90.0, batch=1):
     """The view of gazes at the height of the screen's centre."""
     gaze = Gaze(torch.full((batch,), -math.atan(RISE)).double(), torch.full((batch,), math.radians(yaw)).double())
@@ -294,15 +305,14 @@ def straight(view, display, right=False, yaw=90.0, batch=1):
     state = (torch.full((batch,), shown, dtype=torch.int32) for shown in (display, 100, 0))
     shown, frame, score = state
     side = torch.full((batch,), right)
-    return view.draw(torch.arange(batch), gaze, shown, side, number, frame, score)[0].numpy()
+    return view.draw(PAIR.repeat(batch, 1), gaze, shown, side, number, frame, score)[0].numpy()
 
 
 def test_sizes_and_places_in_the_view():
     """At 84 pixels: the cross 5-6 across, pictures of 20 in columns 19-38 and 45-64, rows 32-51; they change sides."""
     good, bad = (np.full((204, 204, 3), color, dtype=np.uint8) for color in ((0, 250, 0), (250, 0, 250)))
     for size, columns, rows in ((84, (19, 39, 45, 65), (32, 52)), (136, (30, 64, 72, 106), (51, 84))):
-        view = View(1, size, [Theme()], 6, CPU)
-        view.set_pictures(0, good, bad)
+        view = view_with(size, good, bad)
         red = np.argwhere((straight(view, 1) == [255, 0, 0]).all(-1))
         assert np.ptp(red, axis=0) + 1 == pytest.approx(51 / 512 * REACH * size, abs=1)
         assert red.mean(0) == pytest.approx(size / 2 - 0.5, abs=1)
@@ -316,14 +326,14 @@ def test_sizes_and_places_in_the_view():
 
 def test_views_of_every_direction_are_continuous():
     """Small turns change the view little, also where the map of the surroundings is folded."""
-    view = View(2, 40, [Theme()], 6, CPU)
+    view = view_with(40)
     zero, rows = torch.zeros(2, dtype=torch.int32), torch.zeros(2, dtype=torch.long)
     for yaw in range(0, 360, 20):
         for pitch in (-80, -40, 0, 40, 80):
             gaze = Gaze(
                 torch.tensor([pitch, pitch]).deg2rad().double(), torch.tensor([yaw, yaw + 0.3]).deg2rad().double()
             )
-            pixels = view.draw(rows, gaze, zero, zero.bool(), rows, zero + 100, zero).float()
+            pixels = view.draw(PAIR.repeat(2, 1), gaze, zero, zero.bool(), rows, zero + 100, zero).float()
             assert (pixels[0] - pixels[1]).abs().mean() < 12, (yaw, pitch)
 
 
@@ -332,10 +342,10 @@ def test_rooms_differ_and_hardly_touch_the_screen():
     env = ScreenEnv(options, 12)
     obs, _ = env.reset(seed=4)
     plain, _ = ScreenEnv(PsychLabSettings(size=64, pool=20), 12).reset(seed=4)
-    assert len(set(env._theme.tolist())) == 3
+    assert len(set(env.screen.theme.tolist())) == 3
     assert np.abs(obs.astype(int) - plain).mean() > 5
     for theme in range(3):
-        rows = env._theme == theme
+        rows = env.screen.theme.numpy() == theme
         assert len({row.tobytes() for row in obs[rows]}) == rows.sum()
 
 
@@ -399,13 +409,12 @@ def replayed(path):
     for _, trial, _, side in record["events"]:
         sides[int(trial) - 1] = side == 2
     machine = one_episode(sides.tolist(), float(record["pose_deg"][0, 1]))
-    view = View(1, record["frames"].shape[1], [Theme()], 6, CPU)
-    view.set_pictures(0, *shown)
+    view = view_with(record["frames"].shape[1], *shown)
     row, state = torch.zeros(1, dtype=torch.long), machine.state
     frames, rewards, trials, gazes = [], [], [], []
     for step, look in enumerate(record["action_look"]):
         side = state.rewarded_right[:, int(state.trial[0])]
-        drawn = view.draw(row, machine.gaze(), state.display, side, row, state.frame, state.score)
+        drawn = view.draw(PAIR, machine.gaze(), state.display, side, row, state.frame, state.score)
         frames.append(drawn[0].numpy())
         gazes.append(degrees(machine.gaze()))
         played = machine.step(torch.from_numpy(look.astype(np.int32))[None], int(record["num_steps"][step]))

@@ -8,11 +8,17 @@ from .baselines import BASELINES
 from .env import ScreenEnv
 from .lab import LabEnv
 from .options import PsychLabSettings
+from .screen import Screen
 
 
 def make(settings: PsychLabSettings, num_envs: int, render_mode: str | None = None) -> VectorTask:
     """The environment that `settings.env` names."""
     return (ScreenEnv if settings.env == "screen" else LabEnv)(settings, num_envs, render_mode)
+
+
+def tensors(settings: PsychLabSettings) -> type[Screen] | None:
+    """What plays on the learner's device: our own screen does, the real game does not."""
+    return Screen if settings.env == "screen" else None
 
 
 TASK = Task(
@@ -22,6 +28,7 @@ TASK = Task(
     paper="Harlow 1949; Leibo et al. 2018; Wang et al. 2018",
     settings=PsychLabSettings,
     make=make,
+    tensors=tensors,
     actions=action_names(PsychLabSettings.actions),
     baselines=BASELINES,
     summarise=summarise,

@@ -5,7 +5,6 @@ A pool has numbers; every fifth of them is held out from training. Pictures are 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,8 +25,6 @@ HELD_OUT_EVERY = 5
 
 _SALT = 7_041_949
 """Of the pictures' random generator: number 3 here is nothing that another task draws from seed 3."""
-_KEPT = 1000
-"""Pictures kept in memory (125 kB each): drawing or reading them anew would cost a third of the speed."""
 
 
 def draw(number: int) -> Pixels:
@@ -98,7 +95,6 @@ class Pictures:
                 f"psychlab: {len(self.numbers)} pictures for split={split} from {folder or 'the generator'} "
                 f"(pool={pool}) are too few: an episode needs two; every {HELD_OUT_EVERY}th is held out"
             )
-        self._kept: OrderedDict[int, Pixels] = OrderedDict()
 
     def shown(self, number: int) -> Pixels:
         """Picture `number` as the screen shows it, [204, 204, 3]; read only.
@@ -106,15 +102,8 @@ class Pictures:
         Raises:
             ValueError: for a file that is no picture.
         """
-        if number in self._kept:
-            self._kept.move_to_end(number)
-            return self._kept[number]
         image = Image.fromarray(draw(number)) if not self._files else _read(self._files[number])
-        pixels = np.asarray(image.resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BILINEAR))
-        self._kept[number] = pixels
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return pixels
+        return np.asarray(image.resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BILINEAR))
 
 
 def _read(path: Path) -> Image.Image:

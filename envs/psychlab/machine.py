@@ -107,15 +107,19 @@ class Machine:
         self._rows = torch.arange(batch, device=device)
 
     def begin(self, which: Tensor, start_yaw: Tensor, rewarded_right: Tensor) -> None:
-        """Start episodes in the rows `which` [n] (indices), with these yaws [n] (degrees) and sides [n, trials]."""
+        """Start episodes in the rows of `which` [B] bool, with these yaws [B] (degrees) and sides [B, trials]."""
         state = self.state
         for name in _COUNTS:
-            getattr(state, name)[which] = 0
-        state.held[:, which] = 0
-        state.chose_right[which] = False
-        state.wait[which] = 1  # the cross is there from frame 1 on
-        state.start[which] = torch.round(start_yaw.double() * SHORTS).int()
-        state.rewarded_right[which] = rewarded_right
+            setattr(state, name, torch.where(which, 0, getattr(state, name)))
+        state.held = torch.where(which, 0, state.held)
+        state.chose_right = state.chose_right & ~which
+        state.wait = torch.where(which, 1, state.wait)  # the cross is there from frame 1 on
+        state.start = torch.where(which, torch.round(start_yaw.double() * SHORTS).int(), state.start)
+        state.rewarded_right = torch.where(which[:, None], rewarded_right, state.rewarded_right)
+
+    def rewarded_side(self) -> Tensor:
+        """Whether the rewarded picture is on the right in the present trial, [B] bool."""
+        return self.state.rewarded_right[self._rows, self.state.trial.clamp(max=self.trials - 1)]
 
     def gaze(self) -> Gaze:
         """Where the gaze is now, [B]."""
@@ -145,15 +149,14 @@ class Machine:
             held = torch.where(awake, (state.held + 1) * resting[k], 0)
             fixated, left, chosen_right = held == HOLD
             chosen = left | chosen_right
-            side = state.rewarded_right[self._rows, state.trial.clamp(max=last)]
-            outcome = torch.where(chosen_right == side, RIGHT_CHOICE, WRONG_CHOICE)
+            outcome = torch.where(chosen_right == self.rewarded_side(), RIGHT_CHOICE, WRONG_CHOICE)
             due = torch.where(chosen, outcome, fixated.int()).int()
             over = chosen & (state.trial == last)
             state.held = held * ~(fixated | chosen)
             state.due = torch.where(over, 0, due).int()
             now = torch.where(over, due, paid) * ~ended  # rows that are over do not move
             reward += self._rewards[now]
-            state.score += self._scores[now]
+            state.score = state.score + self._scores[now]
             responded = now > FIXATED
             paid_kind = torch.where(responded, now, paid_kind)
             state.chose_right = torch.where(chosen, chosen_right, state.chose_right)

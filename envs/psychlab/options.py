@@ -41,7 +41,6 @@ class PsychLabSettings:
     split: str = "train"
     start_yaw: tuple[float, float] = (70.0, 110.0)
     randomise: int = 0
-    device: str = "cpu"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start_yaw", tuple(float(value) for value in self.start_yaw))

@@ -1,96 +1,74 @@
 """The view of B gazes at once: what each pixel's ray meets, looked up in one table. Runs on any device of torch.
 
 For every pixel two places are computed: on the virtual screen (a homography, as the screen is flat) and on the
-panorama of the surroundings. A map of the screen (one for each display) says which entry of the episode's own table
-is shown there: black, red, or a pixel of a picture; off the screen the panorama's pixel is taken. Colours are kept as
-four bytes in one int32, so that a pixel costs two look-ups. The real game samples its screen in the same way: the
-nearest texel, no averaging.
+panorama of the surroundings. A map of the screen (one for each display) says what is shown there: black, red, or a
+pixel of one of the two pictures; off the screen the panorama's pixel is taken. Its colour is then looked up in the
+palette. The real game samples its screen in the same way: the nearest texel, no averaging.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from . import hud
 from .geometry import DISTANCE, LIFT, REACH, RISE, Gaze
 from .images import SHOWN_SIDE
 from .machine import CROSS, PICTURES, SCORES
-from .surroundings import RING_FRAMES, RING_STEPS, Theme, panorama, ring
+from .palette import BLACK, FIRST, PANORAMA, RED, ROW, Palette
+from .surroundings import RING_FRAMES, RING_STEPS
 
 TEXELS = 512
 """Side of the virtual screen."""
 
 _SIDE = TEXELS + 2  # a rim of one texel stands for all that is off the screen
-_OFF = -1
-_BLACK, _RED, _FIRST = 0, 1, 2
-_PICTURE = SHOWN_SIDE**2
-_TABLE = _FIRST + 2 * _PICTURE
-"""Entries of an episode's table: black, red, the rewarded picture, the other one."""
+_OFF = -(2**31)
+"""Less than anything on the screen, whatever is added."""
 
 _CROSS_AT, _CROSS_SIDE, _ARM = 230, 51, (19, 32)
 _LEFT_AT, _RIGHT_AT, _TOP_AT = 25, 281, 153
 """Texels of the upper left corners, as the level's script rounds them."""
 
-_PANORAMA = 512
-"""Side of the map of the surroundings."""
-
-
-def _packed(pixels: NDArray[np.uint8]) -> Tensor:
-    """Colours [..., 3] as int32 [...]."""
-    padded = np.zeros((*pixels.shape[:-1], 4), dtype=np.uint8)
-    padded[..., :3] = pixels
-    return torch.from_numpy(padded).view(torch.int32).squeeze(-1)
-
 
 @functools.cache
 def _screen_maps() -> Tensor:
-    """Entries of an episode's table by texel, [4 displays, _SIDE, _SIDE] int32: blank, cross, and the pictures with the
-    rewarded one on the left and on the right; `_OFF` in the rim."""
+    """What is shown by texel, [4 displays, _SIDE, _SIDE] int32: blank, cross, and the pictures with the rewarded one on
+    the left and on the right; `_OFF` in the rim. Entries of the rewarded picture's row, then those of the other's."""
     maps = np.full((4, _SIDE, _SIDE), _OFF, dtype=np.int32)
     inner = maps[:, 1:-1, 1:-1]
-    inner[:] = _BLACK
+    inner[:] = BLACK
     cross = inner[CROSS, _CROSS_AT : _CROSS_AT + _CROSS_SIDE, _CROSS_AT : _CROSS_AT + _CROSS_SIDE]
-    cross[slice(*_ARM)] = _RED
-    cross[:, slice(*_ARM)] = _RED
-    picture = np.arange(_PICTURE, dtype=np.int32).reshape(SHOWN_SIDE, SHOWN_SIDE) + _FIRST
+    cross[slice(*_ARM)] = RED
+    cross[:, slice(*_ARM)] = RED
+    picture = np.arange(SHOWN_SIDE**2, dtype=np.int32).reshape(SHOWN_SIDE, SHOWN_SIDE) + FIRST
     rows = slice(_TOP_AT, _TOP_AT + SHOWN_SIDE)
     for display, left, right in ((PICTURES, 0, 1), (PICTURES + 1, 1, 0)):
         for at, which in ((_LEFT_AT, left), (_RIGHT_AT, right)):
-            inner[display, rows, at : at + SHOWN_SIDE] = picture + which * _PICTURE
+            inner[display, rows, at : at + SHOWN_SIDE] = picture + which * ROW
     return torch.from_numpy(maps)
-
-
-@functools.lru_cache(maxsize=8)
-def _room(theme: Theme) -> Tensor:
-    """The panorama of a theme, [_PANORAMA**2] int32; drawing one takes a second."""
-    return _packed(panorama(theme, _PANORAMA)).flatten()
 
 
 class View:
     """Draws `size` x `size` pixels with a field of view of 90 degrees."""
 
-    def __init__(self, batch: int, size: int, themes: Sequence[Theme], trials: int, device: torch.device) -> None:
+    def __init__(self, size: int, palette: Palette, trials: int) -> None:
         """`trials` of an episode, for the range of the score."""
-        self.size, self.device = size, device
+        self.size = size
+        self.may_look = palette.device.type == "cpu"
+        """Whether a look at data is free, so that what no gaze sees and what is over need not be drawn."""
+        device = palette.device
         self._maps = _screen_maps().flatten().to(device)
-        rooms = torch.cat([_room(theme) for theme in themes])
-        self._rooms_end = len(rooms)
-        table = torch.zeros(batch, _TABLE, dtype=torch.int32)
-        table[:, _RED] = _packed(np.array([[255, 0, 0]], dtype=np.uint8))
-        self._colors = torch.cat([rooms, table.flatten()]).to(device)
-        self._tables = self._colors[self._rooms_end :].view(batch, _TABLE)
+        self._palette = palette
         self._lift = torch.tensor(LIFT, device=device) / DISTANCE
         places = torch.arange(size, dtype=torch.float32, device=device)
         self._places = (places + 0.5) / size * 2 - 1
         lengths = (1 + self._places**2 + self._places[:, None] ** 2).rsqrt()
         self._to_ring = lengths * (RING_STEPS / 2)
-        self._ring = torch.stack([_packed(ring(theme.ring)) for theme in themes]).flatten().to(device)
+        # A frame of no light stands for all after the last.
+        self._ring = torch.nn.functional.pad(palette.rings, (0, 0, 0, 1)).flatten()
         signs = hud.signs(size).copy()
         self._sign_places = torch.from_numpy(np.flatnonzero(signs[..., 3] > 0)).to(device)
         chosen = torch.from_numpy(signs.reshape(-1, 4)).to(device)[self._sign_places].float()
@@ -99,18 +77,13 @@ class View:
         self._scores = torch.from_numpy(hud.scores(size, self._lowest, highest)).to(device)
         self._score_box = hud.score_box(size)
 
-    def set_pictures(self, row: int, rewarded: NDArray[np.uint8], other: NDArray[np.uint8]) -> None:
-        """The pictures [204, 204, 3] of the episode in a row."""
-        pair = torch.stack([_packed(rewarded), _packed(other)]).flatten()
-        self._tables[row, _FIRST:] = pair.to(self.device)
-
     def draw(
-        self, rows: Tensor, gaze: Gaze, display: Tensor, right: Tensor, theme: Tensor, frame: Tensor, score: Tensor
+        self, pictures: Tensor, gaze: Gaze, display: Tensor, right: Tensor, theme: Tensor, frame: Tensor, score: Tensor
     ) -> Tensor:
         """Pixels [n, size, size, 3], uint8.
 
         Args:
-            rows: [n] the episodes' numbers (their pictures).
+            pictures: [n, 2] rows of the palette with the rewarded and the other picture.
             gaze: [n] where they look.
             display: [n] what their screens show.
             right: [n] bool, whether the rewarded picture is on the right.
@@ -129,20 +102,21 @@ class View:
         index = line.mul_(_SIDE).add_(column).add_((shown * _SIDE**2)[:, None, None].int())
         entry = torch.index_select(self._maps, 0, index.view(-1)).view_as(index)
         # On the panorama.
-        half = _PANORAMA / 2
+        half = PANORAMA / 2
         inverse = x.abs().add_(y.abs()).add_(z.abs()).reciprocal_()
         p, q = x.mul_(inverse), inverse.mul_(z)
-        if self._sees_behind(gaze):
+        if not self.may_look or self._sees_behind(gaze):
             behind = y < 0
             folded = (1 - q.abs()).copysign(p), (1 - p.abs()).copysign(q)
             p, q = torch.where(behind, folded[0], p), torch.where(behind, folded[1], q)
-        column = p.mul_(half).add_(half).clamp_(max=_PANORAMA - 1).int()
-        line = q.mul_(-half).add_(half).clamp_(max=_PANORAMA - 1).int()
-        room = line.mul_(_PANORAMA).add_(column).add_((theme * _PANORAMA**2)[:, None, None].int())
-        own = entry + (self._rooms_end + rows * _TABLE)[:, None, None].int()
-        index = torch.where(entry < 0, room, own)
-        color = torch.index_select(self._colors, 0, index.view(-1)).view(torch.uint8)
-        pixels = color.view(len(rows), self.size, self.size, 4)[..., :3].contiguous()
+        column = p.mul_(half).add_(half).clamp_(max=PANORAMA - 1).int()
+        line = q.mul_(-half).add_(half).clamp_(max=PANORAMA - 1).int()
+        room = line.mul_(PANORAMA).add_(column).add_((theme * PANORAMA**2)[:, None, None].int())
+        rewarded, other = (self._palette.rooms_end + pictures * ROW).int()[:, :, None, None].unbind(1)
+        entry += torch.where(entry >= ROW, other - ROW, rewarded)
+        index = torch.maximum(room, entry)  # rooms come first in the palette: where there is the screen, it wins
+        color = torch.index_select(self._palette.colors, 0, index.view(-1)).view(torch.uint8)
+        pixels = color.view(len(pictures), self.size, self.size, 4)[..., :3].contiguous()
         self._add_ring(pixels, level, frame, theme)
         self._add_signs(pixels, score)
         return pixels
@@ -165,7 +139,7 @@ class View:
 
     def _from_spawn(self, z: Tensor, y: Tensor, frame: Tensor) -> Tensor:
         """The eye comes up in the first frames: what is as far as the screen is seen higher (what is farther, too)."""
-        if not (frame < len(self._lift)).any():
+        if self.may_look and not (frame < len(self._lift)).any():
             return z
         lift = torch.where(frame < len(self._lift), self._lift[frame.clamp(max=len(self._lift) - 1)], 0.0)
         return z - lift[:, None, None] * y
@@ -179,13 +153,17 @@ class View:
 
     def _add_ring(self, pixels: Tensor, z: Tensor, frame: Tensor, theme: Tensor) -> None:
         """The ring of light depends on the time and on a ray's elevation only."""
-        rows = torch.nonzero(frame < RING_FRAMES).squeeze(1)
-        if not len(rows):
-            return
-        level = (z[rows] * self._to_ring).add_(RING_STEPS / 2).int().clamp_(0, RING_STEPS - 1)
-        level += ((theme[rows] * RING_FRAMES + frame[rows]) * RING_STEPS)[:, None, None].int()
+        under = pixels
+        if self.may_look:
+            rows = torch.nonzero(frame < RING_FRAMES).squeeze(1)
+            if not len(rows):
+                return
+            if len(rows) < len(pixels):
+                under, z, frame, theme = pixels[rows], z[rows], frame[rows], theme[rows]
+        level = (z * self._to_ring).add_(RING_STEPS / 2).int().clamp_(0, RING_STEPS - 1)
+        moment = theme * (RING_FRAMES + 1) + frame.clamp(max=RING_FRAMES)
+        level += (moment * RING_STEPS)[:, None, None].int()
         light = torch.index_select(self._ring, 0, level.view(-1)).view(torch.uint8)
-        under = pixels if len(rows) == len(pixels) else pixels[rows]
         light = light.view(*level.shape, 4)[..., :3]
         under += torch.minimum(light, ~under)  # no more than is left to 255
         if under is not pixels:
