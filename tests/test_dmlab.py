@@ -383,3 +383,5 @@ def test_psychlab_harlow_is_played_in_the_game_too():
     assert rewards.count(1.0) == 6, "each trial starts with a fixation"
     with pytest.raises(ValueError, match="6 trials"):
         registry.make_vector("psychlab_harlow", 1, env="dmlab", images="dummy", trials=10)
+    with pytest.raises(ValueError, match="balanced"):
+        registry.make_vector("psychlab_harlow", 1, env="dmlab", images="dummy", sides="random")

@@ -198,6 +198,14 @@ def test_hit_areas_are_the_games():
     assert left.min() == pytest.approx(-right.max(), abs=0.1)
 
 
+def test_random_sides_are_independent_of_each_other():
+    env = ScreenEnv(PsychLabSettings(**SMALL, sides="random"), 1000)
+    env.reset(seed=0)
+    sides = env.state()[0]["screen.core.rewarded_right"].astype(float)
+    assert sides.mean(0) == pytest.approx(np.full(6, 0.5), abs=0.06)
+    assert np.corrcoef(sides.T)[~np.eye(6, dtype=bool)] == pytest.approx(np.zeros(30), abs=0.12)
+
+
 @pytest.mark.parametrize("name", ["ideal", "oracle", "guess"])
 def test_scripted_players_reach_what_they_must(name):
     settings = PsychLabSettings(**SMALL)
@@ -355,7 +363,15 @@ def test_the_action_sets_are_those_of_the_game(name):
 
 
 def test_settings_are_checked():
-    for bad in ({"env": "unity"}, {"trials": 5}, {"action_repeat": 20}, {"size": 8}, {"split": "none"}, {"turn": 0}):
+    for bad in (
+        {"env": "unity"},
+        {"trials": 5},
+        {"sides": "left"},
+        {"action_repeat": 20},
+        {"size": 8},
+        {"split": "none"},
+        {"turn": 0},
+    ):
         with pytest.raises(ValueError, match=next(iter(bad))):
             PsychLabSettings(**bad)
 

@@ -19,12 +19,12 @@ LEVEL = "harlow"
 class LabEnv(VectorTask):
     """One episode of DeepMind Lab's own level. Rewards are those of the settings, in the place of the game's.
 
-    The level has six trials, 18,000 frames and pictures of its own choice: `trials`, `pool`, `split`, `start_yaw`,
-    `randomise` and `device` say nothing here, and `images` is a folder or `dummy`. Pictures to hold out lie in another
+    The level has six trials, 18,000 frames and pictures of its own choice: `pool`, `split`, `start_yaw` and
+    `randomise` say nothing here, and `images` is a folder or `dummy`. Pictures to hold out lie in another
     folder. A trial is complete when it is paid.
 
     Raises:
-        ValueError: if asked for more than one episode, or for another number of trials.
+        ValueError: if asked for more than one episode, for another number of trials or for sides that are not balanced.
         TaskUnavailableError: if DeepMind Lab is not on this machine.
     """
 
@@ -35,6 +35,8 @@ class LabEnv(VectorTask):
         super().__init__(num_envs, render_mode)
         if settings.trials != 6:
             raise ValueError(f"psychlab: DeepMind Lab's level has 6 trials, not {settings.trials}; use env=screen")
+        if settings.sides != "balanced":
+            raise ValueError(f"psychlab: DeepMind Lab's level has balanced sides, not {settings.sides}; use env=screen")
         self.settings = settings
         self.game = registry.make_vector(
             "dmlab",

@@ -39,6 +39,7 @@ class PsychLabSettings:
     images: str = ""
     pool: int = 1000
     split: str = "train"
+    sides: str = "balanced"
     start_yaw: tuple[float, float] = (70.0, 110.0)
     randomise: int = 0
 
@@ -48,6 +49,8 @@ class PsychLabSettings:
             raise ValueError(f"psychlab: there is no env={self.env}; choose one of: {', '.join(ENVIRONMENTS)}")
         if self.split not in SPLITS:
             raise ValueError(f"psychlab: there is no split={self.split}; choose one of: {', '.join(SPLITS)}")
+        if self.sides not in SIDES:
+            raise ValueError(f"psychlab: there are no sides={self.sides}; choose one of: {', '.join(SIDES)}")
         if not 1 <= self.action_repeat <= LONGEST_REPEAT:
             raise ValueError(f"psychlab: action_repeat is between 1 and {LONGEST_REPEAT}, got {self.action_repeat}")
         if self.trials < 2 or self.trials % 2:

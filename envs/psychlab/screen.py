@@ -81,13 +81,13 @@ class Screen(TensorTask):
         return View(size, self._palette, self.settings.trials)
 
     def begin(self, which: Tensor, numbers: Tensor) -> None:
-        """See `TensorTask.begin`: two pictures, yaw, room, and the sides, right in half of the trials."""
+        """See `TensorTask.begin`: two pictures, yaw, room, and the sides."""
         count = len(self._image)
         first = (numbers[:, 0] * count).long()
         other = (first + 1 + (numbers[:, 1] * (count - 1)).long()) % count
         low, high = self.settings.start_yaw
         theme = (numbers[:, 3] * len(self._themes)).int()
-        sides = numbers[:, 4:].argsort(1) % 2 == 1
+        sides = numbers[:, 4:].argsort(1) % 2 == 1 if self.settings.sides == "balanced" else numbers[:, 4:] < 0.5
         self.pair = torch.where(which[:, None], torch.stack((first, other), 1), self.pair)
         self.theme = torch.where(which, theme, self.theme)
         self._rows = self._gallery.rows_of(self.pair)
