@@ -200,12 +200,12 @@ def test_action_tables_fit_the_game(standin, name):
     assert table.shape == (len(action_names(name)), 7)
     assert len({tuple(row) for row in table.tolist()}) == len(table) == len(set(action_names(name)))
     assert all((table[:, i] >= b["min"]).all() and (table[:, i] <= b["max"]).all() for i, b in enumerate(bounds))
-    assert np.abs(table[:, :2]).max() == (4 * 33 if name == "saccade" else 33)
+    assert np.abs(table[:, :2]).max() == (4 * 33 if name in ("leap", "saccade") else 33)
     assert make(actions=name).single_action_space.n == len(table)
 
 
 def test_sizes_and_meaning_of_action_sets():
-    sizes = {"impala": 9, "turn": 3, "five": 5, "look": 9, "saccade": 7, "full": 48}
+    sizes = {"impala": 9, "turn": 3, "five": 5, "leap": 5, "look": 9, "saccade": 7, "full": 48}
     assert {name: len(action_names(name)) for name in ACTION_SETS} == sizes
     assert action_table("turn", 40)[:, 0].tolist() == [-40, 40, 0]
     assert registry.get("dmlab").actions == action_names("impala")

@@ -17,7 +17,8 @@ LARGEST_TURN = 512
 """Look units a frame that the game takes."""
 
 LEAP = 4
-"""A leap of the set `saccade`, in turns. Of ten units in four frames it leads from PsychLab's cross onto a picture."""
+"""A leap of the sets `leap` and `saccade`, in turns. Of ten units in four frames, or five in eight, it leads from
+PsychLab's cross onto a picture."""
 
 _MOVES = {"": (0, 0), "forward": (0, 1), "backward": (0, -1), "strafe left": (-1, 0), "strafe right": (1, 0)}
 _LOOKS = {
@@ -58,9 +59,17 @@ def _five(turn: int) -> Rows:
     return {**_turn(turn), "up": _row((0, -1), turn=turn), "down": _row((0, 1), turn=turn)}
 
 
+def _leaps(turn: int) -> Rows:
+    far = LEAP * turn
+    return {"leap left": _row((-1, 0), turn=far), "leap right": _row((1, 0), turn=far)}
+
+
+def _leap(turn: int) -> Rows:
+    return {**_turn(turn), **_leaps(turn)}
+
+
 def _saccade(turn: int) -> Rows:
-    leap = LEAP * turn
-    return {**_five(turn), "leap left": _row((-1, 0), turn=leap), "leap right": _row((1, 0), turn=leap)}
+    return {**_five(turn), **_leaps(turn)}
 
 
 def _look(turn: int) -> Rows:
@@ -80,13 +89,14 @@ ACTION_SETS: Mapping[str, Callable[[int], Rows]] = {
     "impala": _impala,
     "turn": _turn,
     "five": _five,
+    "leap": _leap,
     "look": _look,
     "saccade": _saccade,
     "full": _full,
 }
 """impala: nine actions (Espeholt et al. 2018, appendix). turn: left, right, nothing (Wang et al. 2016). five: up and
-down too. look: nothing and eight directions. saccade: the five, and leaps of `LEAP` turns to either side. full: look in
-nine directions x stay or move in four, fire, jump, crouch."""
+down too. leap: left, right, nothing, and leaps of `LEAP` turns to either side. saccade: the same and up and down. look:
+nothing and eight directions. full: look in nine directions x stay or move in four, fire, jump, crouch."""
 
 
 def action_names(name: str) -> tuple[str, ...]:
@@ -102,7 +112,7 @@ def action_table(name: str, turn: int) -> Table:
     """
     if name not in ACTION_SETS:
         raise ValueError(f"there is no actions={name}; choose one of: {', '.join(ACTION_SETS)}")
-    largest = LARGEST_TURN // (LEAP if name == "saccade" else 1)
+    largest = LARGEST_TURN // max(abs(units) for row in ACTION_SETS[name](1).values() for units in row[:2])
     if not 1 <= turn <= largest:
         raise ValueError(f"turn is between 1 and {largest} look units a frame with actions={name}, got {turn}")
     return np.array(list(ACTION_SETS[name](turn).values()), dtype=np.intc)
