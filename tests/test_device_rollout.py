@@ -66,10 +66,12 @@ class Numbers:
 
 
 @devices
-@pytest.mark.parametrize("may_look", [True, False])
-def test_the_same_episodes_as_on_the_host(device, may_look):
+@pytest.mark.parametrize(
+    ("may_look", "actions"), [(True, {}), (False, {}), (False, {"actions": "glance", "turn": 10, "action_repeat": 4})]
+)
+def test_the_same_episodes_as_on_the_host(device, may_look, actions):
     """Pixels, rewards, ends, truth and last observations; also where the device must not be looked at."""
-    settings, batch = PsychLabSettings(**{**QUICK, "max_frames": 380}, randomise=2), 12
+    settings, batch = PsychLabSettings(**{**QUICK, "max_frames": 380, **actions}, randomise=2), 12
     host, screen, numbers = ScreenEnv(settings, batch), Screen(settings, batch, device), Numbers()
     screen.may_look &= may_look
     screen._view.may_look &= may_look
@@ -83,7 +85,7 @@ def test_the_same_episodes_as_on_the_host(device, may_look):
     for start in range(0, 180, 20):
         for t, watched in enumerate(screen.may_be_cut(20)):
             numbers.step = 1 + start + t
-            action = rng.integers(len(screen._looks), size=batch)
+            action = rng.integers(screen.single_action_space.n, size=batch)
             obs, reward, terminated, truncated, info = host.step(action)
             step = screen.step(torch.from_numpy(action).to(device), watched)
             assert np.array_equal(obs, on_host(step.obs))

@@ -27,6 +27,7 @@ from prefrontal.envs.dmlab.env import DMLabSettings
 from prefrontal.envs.dmlab.events import Response, parse_table, responses
 from prefrontal.envs.dmlab.game import Game
 from prefrontal.envs.dmlab.levels import SHORT_NAMES, find_level
+from prefrontal.envs.psychlab.actions import actions_of
 from prefrontal.envs.registry import TaskUnavailableError
 from prefrontal.envs.trials import Evaluation, simulate
 from prefrontal.launch.measures import flatten
@@ -385,3 +386,25 @@ def test_psychlab_harlow_is_played_in_the_game_too():
         registry.make_vector("psychlab_harlow", 1, env="dmlab", images="dummy", trials=10)
     with pytest.raises(ValueError, match="balanced"):
         registry.make_vector("psychlab_harlow", 1, env="dmlab", images="dummy", sides="random")
+
+
+def test_a_glance_in_the_game_is_a_trial_in_one_step():
+    """Its parts are played one after the other, what they pay is added up, and it stops where the episode ends."""
+    env = registry.make_vector("psychlab_harlow", 1, env="dmlab", images="dummy", size=32, actions="glance", turn=8)
+    glance_left = actions_of("glance").names.index("glance left")
+    assert env.metadata["render_fps"] == 60 / 16
+    env.reset(seed=4)
+    points, trials = 0.0, []
+    for _ in range(60):
+        ready = env.game.game._lab._world.shown == "pictures"
+        action = glance_left if ready else towards(env.game)
+        _, reward, terminated, _, info = env.step(np.array([action]))
+        points += float(reward[0])
+        if info["trial_done"][0]:
+            assert not info["chose_right"][0]
+            trials.append(int(info["trial"][0]))
+        if terminated[0]:
+            break
+    assert terminated[0]
+    assert trials == [0, 1, 2, 3, 4, 5]
+    assert points == 6, "three hits and three misses on the same side, and six fixations"

@@ -15,12 +15,13 @@ import torch
 from PIL import Image
 from prefrontal.envs import registry
 from prefrontal.envs.dmlab.actions import ACTION_SETS, action_table
+from prefrontal.envs.psychlab.actions import actions_of
 from prefrontal.envs.psychlab.analysis import analyse, references, summarise
 from prefrontal.envs.psychlab.baselines import BASELINES
 from prefrontal.envs.psychlab.env import ScreenEnv
 from prefrontal.envs.psychlab.geometry import REACH, RISE, Gaze, hits_of
 from prefrontal.envs.psychlab.images import Pictures, draw, write_folder
-from prefrontal.envs.psychlab.machine import Machine
+from prefrontal.envs.psychlab.machine import PICTURES, Machine
 from prefrontal.envs.psychlab.options import PsychLabSettings
 from prefrontal.envs.psychlab.palette import Palette
 from prefrontal.envs.psychlab.surroundings import Theme
@@ -116,7 +117,7 @@ def test_the_batch_plays_like_a_slow_single_episode(frames):
         move = rng.random(batch) < 0.5
         look = np.column_stack([(yaw - goal) * move, -pitch * move]) / 0.1056 / frames
         look = np.where(rng.random((batch, 2)) < 0.02, 60, look).round().astype(np.int32)
-        played = machine.step(torch.from_numpy(look), frames)
+        played = machine.step(torch.from_numpy(look)[None], frames)
         for row, reference in enumerate(slow):
             if ended[row]:
                 continue
@@ -151,7 +152,7 @@ def test_best_play(patient, repeat, expected):
         elif shown == 2 and patient and not reward:
             goal = yaw
         units = (yaw - goal) / 0.1056 / repeat, -pitch / 0.1056 / repeat
-        played = machine.step(torch.tensor([[round(value) for value in units]], dtype=torch.int32), repeat)
+        played = machine.step(torch.tensor([[[round(value) for value in units]]], dtype=torch.int32), repeat)
         reward, frames, ended = float(played.reward[0]), frames + 1, bool(played.terminated[0])
         points += reward
     assert points == 36
@@ -160,10 +161,10 @@ def test_best_play(patient, repeat, expected):
 
 def test_lags_between_gaze_display_and_reward():
     machine = one_episode([True, False])
-    still = torch.zeros(1, 2, dtype=torch.int32)
+    still = torch.zeros(1, 1, 2, dtype=torch.int32)
     log = []
     for frame in range(24):
-        reach = torch.tensor([[163 if frame == 6 else 0, 0]], dtype=torch.int32)
+        reach = torch.tensor([[[163 if frame == 6 else 0, 0]]], dtype=torch.int32)
         reward = float(machine.step(reach if frame == 6 else still, 1).reward[0])
         log.append((int(machine.state.display[0]), reward))
     displays, rewards = ([entry[i] for entry in log] for i in (0, 1))
@@ -179,11 +180,11 @@ def test_lags_between_gaze_display_and_reward():
 
 def test_the_gaze_turns_by_units_and_pitch_stops():
     machine = one_episode([True, False], start=70.0)
-    machine.step(torch.tensor([[-100, 512]], dtype=torch.int32), 4)
+    machine.step(torch.tensor([[[-100, 512]]], dtype=torch.int32), 4)
     yaw, pitch = degrees(machine.gaze())
     assert yaw == pytest.approx(70 + 400 * 0.1056, abs=0.01)
     assert pitch == pytest.approx(87.9, abs=0.05)
-    machine.step(torch.tensor([[0, -512]], dtype=torch.int32), 4)
+    machine.step(torch.tensor([[[0, -512]]], dtype=torch.int32), 4)
     assert degrees(machine.gaze())[1] == pytest.approx(-87.9, abs=0.05)
 
 
@@ -234,7 +235,7 @@ def test_random_gaze_rarely_ends_an_episode():
     total, ended_at = torch.zeros(16), torch.full((16,), 4500)
     for step in range(4500):
         look = np.column_stack([rng.choice([-20, 0, 20], size=16), np.zeros(16)]).astype(np.int32)
-        played = machine.step(torch.from_numpy(look), 4)
+        played = machine.step(torch.from_numpy(look)[None], 4)
         running = ended_at > step
         total += torch.where(running, played.reward, 0.0)
         over = running & (played.terminated | played.truncated)
@@ -362,12 +363,53 @@ def test_the_action_sets_are_those_of_the_game(name):
     assert ScreenEnv(PsychLabSettings(**SMALL, actions=name), 1).single_action_space.n == len(action_table(name, 10))
 
 
+def test_a_glance_is_a_whole_trial():
+    """From the cross: out, rest, back, rest are 16 frames, the pace of best play. Seven steps, all points."""
+    settings = PsychLabSettings(**SMALL, actions="glance", start_yaw=(88.5, 91.5))
+    assert settings.step_frames == 16
+    env = ScreenEnv(settings, 32)
+    assert env.metadata["render_fps"] == 60 / 16
+    trials, returns = simulate(env, BASELINES["oracle"](env), 32, seed=0)
+    assert returns == pytest.approx(36)
+    env.reset(seed=1)
+    side = actions_of("glance").names.index("glance left")
+    for step in range(7):
+        _, reward, terminated, _, info = env.step(np.full(32, 2 if step == 0 else side))
+        assert info["trial_done"].all() == (step > 0)
+        assert terminated.all() == (step == 6)
+        if step:
+            assert not info["chose_right"].any()
+            assert (np.abs(reward) >= 4).all()
+            assert (env.machine.state.display == PICTURES).all() or step == 6
+    assert len(trials["episode"]) == 32 * 6
+
+
+def test_an_action_in_parts_is_those_actions_one_after_the_other():
+    """A glance, and the four steps of the set `leap` that it is made of."""
+    whole, apart = (ScreenEnv(PsychLabSettings(**SMALL, trials=40, actions=name), 16) for name in ("glance", "leap"))
+    whole.reset(seed=3)
+    apart.reset(seed=3)
+    actions, rng = actions_of("glance"), np.random.default_rng(0)
+    for _ in range(60):
+        action = rng.integers(5, size=16)
+        obs, reward, terminated, truncated, _ = whole.step(action)
+        summed = np.zeros(16, dtype=np.float32)
+        for part in range(4):
+            seen, points, over, cut, _ = apart.step(actions.parts[action, part])
+            summed += points
+        assert not (terminated | truncated | over | cut).any(), "no episode ends in this test"
+        assert (reward == summed).all()
+        assert (obs == seen).all()
+
+
 def test_settings_are_checked():
     for bad in (
         {"env": "unity"},
         {"trials": 5},
         {"sides": "left"},
         {"action_repeat": 20},
+        {"action_repeat": 5, "actions": "glance"},
+        {"actions": "blink"},
         {"size": 8},
         {"split": "none"},
         {"turn": 0},
@@ -433,7 +475,7 @@ def replayed(path):
         drawn = view.draw(PAIR, machine.gaze(), state.display, side, row, state.frame, state.score)
         frames.append(drawn[0].numpy())
         gazes.append(degrees(machine.gaze()))
-        played = machine.step(torch.from_numpy(look.astype(np.int32))[None], int(record["num_steps"][step]))
+        played = machine.step(torch.from_numpy(look.astype(np.int32))[None, None], int(record["num_steps"][step]))
         rewards.append(float(played.reward[0]))
         if played.paid[0]:
             told = (int(played.trial[0]) + 1, int(played.correct[0]), int(played.rewarded_right[0]) + 1)

@@ -1,8 +1,8 @@
 """PsychLab's Harlow task in pixels (Leibo et al. 2018; Wang et al. 2018, simulation 5)."""
 
-from ..dmlab.actions import action_names
 from ..registry import Task
 from ..vector import VectorTask
+from .actions import actions_of
 from .analysis import analyse, figures, references, summarise
 from .baselines import BASELINES
 from .env import ScreenEnv
@@ -29,7 +29,7 @@ TASK = Task(
     settings=PsychLabSettings,
     make=make,
     tensors=tensors,
-    actions=action_names(PsychLabSettings.actions),
+    actions=actions_of(PsychLabSettings.actions).names,
     baselines=BASELINES,
     summarise=summarise,
     analyse=analyse,

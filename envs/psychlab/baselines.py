@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ..dmlab.actions import action_table
 from ..vector import Array, Mask, VectorTask
+from .actions import actions_of
 from .env import ScreenEnv
 from .geometry import DEGREES_PER_UNIT, REACH, RISE
 from .machine import BLANK, PICTURES
@@ -25,7 +25,8 @@ class Random:
             raise TypeError(f"these baselines play psychlab_harlow on our own screen, not {type(env).__name__}")
         self.env = env
         self.rng = np.random.default_rng(0)
-        self.looks = action_table(env.settings.actions, env.settings.turn)[:, :2]
+        self.looks = actions_of(env.settings.actions).looks(env.settings.turn)
+        """[A, P, 2] units a frame of each part of an action."""
 
     def begin(self, which: Mask) -> None:
         """See `envs.trials.Baseline`."""
@@ -41,15 +42,16 @@ class Random:
 class Guess(Random):
     """Fixates the cross, then either picture.
 
-    In each step it takes the action that leads the gaze nearest to what it wants to look at; while the screen is blank
-    it waits.
+    In each step it takes the action that leads the gaze nearest to what it wants to look at: to a picture by its first
+    part, elsewhere as a whole. While the screen is blank it waits.
     """
 
     def __init__(self, env: VectorTask) -> None:
         super().__init__(env)
-        turns = self.looks.astype(float) * self.env.settings.action_repeat * DEGREES_PER_UNIT
-        self._turns = turns * [-1, 1]  # to yaw and pitch
-        self._effort = np.abs(turns).sum(1)
+        turns = self.looks * (self.env.settings.action_repeat * DEGREES_PER_UNIT)
+        self._effort = np.abs(turns).sum((1, 2))
+        turns = turns * [-1, 1]  # to yaw and pitch
+        self._first, self._whole = turns[:, 0], turns.sum(1)
         self._coin = np.zeros(env.num_envs, dtype=bool)
 
     def _choose_right(self, trial: Array, rewarded_right: Array) -> Array:  # noqa: ARG002
@@ -69,7 +71,8 @@ class Guess(Random):
         goal = np.column_stack([90 - to_right * PICTURE_DEGREES, np.full(len(obs), -_LEVEL)])
         now = np.column_stack([yaw, pitch])
         goal = np.where((display == BLANK)[:, None], now, goal)
-        left = np.abs(now[:, None] + self._turns - goal[:, None]).sum(-1)
+        turns = np.where((display == PICTURES)[:, None, None], self._first, self._whole)
+        left = np.abs(now[:, None] + turns - goal[:, None]).sum(-1)
         nearest: Array = np.argmin(left + 1e-6 * self._effort, axis=1)
         return nearest
 

@@ -35,7 +35,7 @@ class ScreenEnv(VectorTask):
     def __init__(self, settings: PsychLabSettings, num_envs: int, render_mode: str | None = None) -> None:
         super().__init__(num_envs, render_mode)
         self.settings = settings
-        self.metadata = {**self.metadata, "render_fps": FRAMES_PER_SECOND / settings.action_repeat}
+        self.metadata = {**self.metadata, "render_fps": FRAMES_PER_SECOND / settings.step_frames}
         self.screen = Screen(settings, num_envs, torch.device("cpu"), lazily=True)
         self._set_spaces(self.screen.single_observation_space, self.screen.single_action_space)
         self._large: View | None = None

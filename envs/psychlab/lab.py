@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from .. import registry
 from ..vector import Array, Mask, VectorTask
+from .actions import actions_of
 from .env import ScreenEnv
 from .machine import SCORES
 from .options import PsychLabSettings
@@ -38,6 +40,8 @@ class LabEnv(VectorTask):
         if settings.sides != "balanced":
             raise ValueError(f"psychlab: DeepMind Lab's level has balanced sides, not {settings.sides}; use env=screen")
         self.settings = settings
+        actions = actions_of(settings.actions)
+        self._parts = actions.parts
         self.game = registry.make_vector(
             "dmlab",
             num_envs,
@@ -46,13 +50,13 @@ class LabEnv(VectorTask):
             width=settings.size,
             height=settings.size,
             action_repeat=settings.action_repeat,
-            actions=settings.actions,
+            actions=actions.game_set,
             turn=settings.turn,
             max_frames=settings.max_frames,
             images=settings.images,
         )
-        self.metadata = self.game.metadata
-        self._set_spaces(self.game.single_observation_space, self.game.single_action_space)  # type: ignore[arg-type]
+        self.metadata = {**self.game.metadata, "render_fps": self.game.metadata["render_fps"] / actions.parts_each}
+        self._set_spaces(self.game.single_observation_space, Discrete(len(self._parts)))
         self._answer: dict[str, Array] = {}
         """What the level told of the last response, until it is paid."""
 
@@ -65,6 +69,19 @@ class LabEnv(VectorTask):
         return self.game._observe()
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        total = np.zeros(1, dtype=np.float32)
+        info: dict[str, Array] = {}
+        for part in self._parts[action[0]]:
+            reward, terminated, truncated, told = self._play(np.array([part]))
+            total += reward
+            if not info or told["trial_done"][0]:
+                info = told
+            if terminated[0] or truncated[0]:
+                break
+        return total, terminated, truncated, info
+
+    def _play(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        """One part of an action, by its row in the game's table."""
         points, terminated, truncated, told = self.game._advance(action)
         if told["responded"][0]:
             self._answer = dict(told)

@@ -125,23 +125,25 @@ class Machine:
         """Where the gaze is now, [B]."""
         return gaze_of(self.state.start, self.state.right_units, self.state.down_units)
 
-    def step(self, look: Tensor, frames: int) -> Played:
-        """Turn the gaze by `look` [B, 2] (units a frame: right, down; int32) for some frames.
+    def step(self, looks: Tensor, frames: int) -> Played:
+        """Turn the gaze by each of `looks` [P, B, 2] (units a frame: right, down; int32) for some frames.
 
-        Rows whose episode ends before the last of them stand still from then on.
+        Those of a row that turn it up or down do so in one direction: where it stops is found at the end. Rows whose
+        episode ends before the last frame stand still from then on.
         """
         state = self.state
-        ahead = torch.arange(frames + 1, dtype=torch.int32, device=look.device).unsqueeze(1)
-        right = state.right_units + ahead * look[:, 0]
-        down = (state.down_units + ahead * look[:, 1]).clamp(-LARGEST_PITCH_UNITS, LARGEST_PITCH_UNITS)
+        turned = looks.repeat_interleave(frames, 0).cumsum(0, dtype=torch.int32)  # [P * frames, B, 2]
+        turned = torch.nn.functional.pad(turned, (0, 0, 0, 0, 1, 0))
+        right = state.right_units + turned[..., 0]
+        down = (state.down_units + turned[..., 1]).clamp(-LARGEST_PITCH_UNITS, LARGEST_PITCH_UNITS)
         resting = torch.stack(hits_of(gaze_of(state.start, right[:-1], down[:-1])), dim=1).int()  # [frames, 3, B]
         batch = len(state.frame)
-        reward = torch.zeros(batch, device=look.device)
-        ended = torch.zeros(batch, dtype=torch.bool, device=look.device)
+        reward = torch.zeros(batch, device=looks.device)
+        ended = torch.zeros(batch, dtype=torch.bool, device=looks.device)
         last = self.trials - 1
         paid_kind, now = torch.zeros_like(state.due), torch.zeros_like(state.due)
         paid_trial, paid_side = state.trial, state.chose_right
-        for k in range(frames):
+        for k in range(len(resting)):
             paid, state.due = state.due, torch.zeros_like(state.due)
             blank, cross, pictures = (state.display == shown for shown in (BLANK, CROSS, PICTURES))
             waited = blank & (state.wait == 1)  # the cross can be fixated in the frame that brings it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..dmlab.actions import action_table
+from .actions import actions_of
 
 ENVIRONMENTS = ("screen", "dmlab")
 SPLITS = ("train", "test", "all")
@@ -12,7 +12,7 @@ SIDES = ("balanced", "random")
 """Where the rewarded picture is: left and right equally often in an episode, as in the game, or either in each trial.
 Whoever counts the sides in balanced episodes is right in 72 % of trials 2 to 6 without a look at the pictures."""
 
-LONGEST_REPEAT = 14
+LONGEST_STEP = 16
 """Frames of a step. Two responses are never closer than 17 frames, so that a step completes one trial at most."""
 
 SMALLEST_VIEW = 32
@@ -51,8 +51,13 @@ class PsychLabSettings:
             raise ValueError(f"psychlab: there is no split={self.split}; choose one of: {', '.join(SPLITS)}")
         if self.sides not in SIDES:
             raise ValueError(f"psychlab: there are no sides={self.sides}; choose one of: {', '.join(SIDES)}")
-        if not 1 <= self.action_repeat <= LONGEST_REPEAT:
-            raise ValueError(f"psychlab: action_repeat is between 1 and {LONGEST_REPEAT}, got {self.action_repeat}")
+        actions = actions_of(self.actions)
+        longest = LONGEST_STEP // actions.parts_each
+        if not 1 <= self.action_repeat <= longest:
+            raise ValueError(
+                f"psychlab: action_repeat is between 1 and {longest} with actions={self.actions}, "
+                f"got {self.action_repeat}"
+            )
         if self.trials < 2 or self.trials % 2:
             raise ValueError(f"psychlab: trials must be even (each side pays in half of them), got {self.trials}")
         if self.size < SMALLEST_VIEW:
@@ -66,4 +71,9 @@ class PsychLabSettings:
             raise ValueError(
                 f"psychlab: start_yaw=[{low}, {high}] must rise and lie in front (0..180, 90 is the screen)"
             )
-        action_table(self.actions, self.turn)
+        actions.looks(self.turn)
+
+    @property
+    def step_frames(self) -> int:
+        """Frames of a step: of all parts of an action."""
+        return self.action_repeat * actions_of(self.actions).parts_each

@@ -14,8 +14,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
-from ..dmlab.actions import action_table
 from ..tensors import Played, TensorTask
+from .actions import actions_of
 from .geometry import Gaze
 from .images import Pictures
 from .machine import Machine
@@ -28,7 +28,7 @@ _CORE = "core."
 
 
 class Screen(TensorTask):
-    """B episodes. Observation: the view [size, size, 3], uint8. Actions: the rows of an action set's table.
+    """B episodes. Observation: the view [size, size, 3], uint8. Actions: see `actions_of`.
 
     Args:
         settings: with `env=screen`.
@@ -56,10 +56,11 @@ class Screen(TensorTask):
     def __init__(self, settings: PsychLabSettings, num_envs: int, device: torch.device, lazily: bool = False) -> None:
         super().__init__(num_envs, device)
         self.settings = settings
-        table = action_table(settings.actions, settings.turn)
-        self._looks = torch.from_numpy(table[:, :2].astype(np.int32)).to(device)
+        looks = actions_of(settings.actions).looks(settings.turn).swapaxes(0, 1)
+        self._looks = torch.from_numpy(looks.copy()).to(device)
+        """[P, A, 2] of the parts of each action."""
         self.single_observation_space = Box(0, 255, (settings.size, settings.size, 3), np.uint8)
-        self.single_action_space = Discrete(len(table))
+        self.single_action_space = Discrete(looks.shape[1])
         self._rewards = (settings.reward_fixation, settings.reward_correct, settings.reward_wrong)
         self.machine = Machine(num_envs, settings.trials, settings.max_frames, self._rewards, device)
         themes = np.random.default_rng(0)
@@ -95,7 +96,7 @@ class Screen(TensorTask):
 
     def advance(self, action: Tensor) -> Played:
         """See `TensorTask.advance`."""
-        played = self.machine.step(self._looks[action], self.settings.action_repeat)
+        played = self.machine.step(self._looks[:, action], self.settings.action_repeat)
         fixation, right, wrong = self._rewards
         info = {
             "trial": played.trial.to(torch.int16),
@@ -126,7 +127,7 @@ class Screen(TensorTask):
 
     def may_be_cut(self, steps: int) -> Sequence[Tensor | None]:
         """See `TensorTask.may_be_cut`: known beforehand from the frames that each episode has left."""
-        repeat, longest = self.settings.action_repeat, self.settings.max_frames
+        repeat, longest = self.settings.step_frames, self.settings.max_frames
         if -(-longest // repeat) < steps:  # an episode may begin and be cut within these steps
             return super().may_be_cut(steps)
         left = longest - self.machine.state.frame.cpu().numpy()
