@@ -1,4 +1,4 @@
-"""`prefrontal pretrain`: train the encoder of a network for pixels to tell the classes of CIFAR-100 apart.
+"""`prefrontal pretrain`: train the encoder of a network for pixels, on CIFAR-100 or on views of PsychLab's screen.
 
 What comes of it, `encoder.safetensors`, is what `model.encoder_from` of a training reads.
 """
@@ -9,24 +9,30 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ..envs.psychlab.options import PsychLabSettings
 from ..learner.batch import resolve_device
+from ..learner.classes import Classes, Pictures
 from ..learner.pretrained import EncoderSpec, write_encoder
-from ..learner.pretraining import Pictures, PretrainConfig, Pretraining
+from ..learner.pretraining import Lesson, PretrainConfig, Pretraining
 from . import cifar
 from .config import ConfigError, local_cpus
 from .console import TrainingLine, console
 from .failures import reported
 from .run_folder import RunFolder
+from .screen_lesson import ScreenLesson
 from .stopping import StopRequest
 
 LINE_EVERY_S = 0.25
+
+SCREEN = "screen"
+"""`data` in the place of a path: views of PsychLab's screen."""
 
 
 def _settings(composed: DictConfig) -> PretrainConfig:
@@ -45,31 +51,49 @@ def _on_device(images: cifar.Images, device: torch.device) -> Pictures:
     return Pictures(torch.from_numpy(images.pixels).to(device), torch.from_numpy(images.labels).to(device))
 
 
-def _start(composed: DictConfig, data: cifar.Cifar) -> tuple[Pretraining, EncoderSpec, torch.device]:
-    device = resolve_device(composed.device)
+class Source(NamedTuple):
+    """A lesson, and what to say of it."""
+
+    lesson: Lesson
+    name: str
+    train_pictures: int
+    test_pictures: int
+    remark: str
+
+
+def _source(composed: DictConfig, config: PretrainConfig, device: torch.device) -> Source:
+    if composed.data == SCREEN:
+        settings = PsychLabSettings(size=composed.size, **composed.screen)
+        views = ScreenLesson(settings, config.batch_size, device, composed.seed)
+        return Source(views, SCREEN, views.pictures, views.held_out, ", in views of PsychLab's screen")
+    data = cifar.read(composed.data)
+    train, test = _on_device(data.train, device), _on_device(data.test, device)
+    classes = Classes(train, test, cifar.CLASSES, (composed.size, composed.size), config, composed.seed)
+    remark = "" if data.complete else ", a part of the data set"
+    return Source(classes, "cifar-100", len(train.labels), len(test.labels), remark)
+
+
+def _start(composed: DictConfig) -> tuple[Pretraining, EncoderSpec, Source]:
     spec = EncoderSpec(composed.encoder, tuple(composed.encoder_sizes), (composed.size, composed.size, 3))
+    config = _settings(composed)
     try:
-        work = Pretraining(
-            spec, _settings(composed), _on_device(data.train, device), cifar.CLASSES, composed.seed, composed.bf16
-        )
+        source = _source(composed, config, resolve_device(composed.device))
+        work = Pretraining(spec, config, source.lesson, composed.seed, composed.bf16)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if not list(work.encoder.parameters()):
         raise ConfigError(f"encoder '{spec.name}' has nothing to train: choose conv or resnet")
-    return work, spec, device
+    return work, spec, source
 
 
 def pretrain(composed: DictConfig, folder: RunFolder) -> int:
     """Train and write; returns the exit status (130 after a stop that was asked for)."""
     torch.set_num_threads(composed.threads or local_cpus())
-    data = cifar.read(composed.data)
-    work, spec, device = _start(composed, data)
-    test = _on_device(data.test, device)
+    work, spec, source = _start(composed)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_provenance()
-    part = "" if data.complete else ", a part of the data set"
     console.print(
-        f"{len(data.train.labels):,} + {len(data.test.labels):,} pictures{part}; {device.type}; "
+        f"{source.train_pictures:,} + {source.test_pictures:,} pictures{source.remark}; {source.lesson.device.type}; "
         f"{sum(p.numel() for p in work.encoder.parameters()):,} weights of '{spec.name}'",
         style="dim",
     )
@@ -83,7 +107,7 @@ def pretrain(composed: DictConfig, folder: RunFolder) -> int:
                 right, seen = right + step.accuracy, seen + 1
                 if (now := time.monotonic()) - last_line >= LINE_EVERY_S:
                     last_line = now
-                    epoch = work.step / work.steps_per_epoch
+                    epoch = work.step / source.lesson.steps_per_epoch
                     line.update(
                         work.step,
                         f"epoch {epoch:.1f} of {work.config.epochs} | loss {step.loss:.3f} | "
@@ -91,13 +115,13 @@ def pretrain(composed: DictConfig, folder: RunFolder) -> int:
                     )
                 if stop.requested:
                     break
-            accuracy = {"train": right / seen, "test": work.accuracy(test)}
+            accuracy = {"train": right / seen, "test": work.accuracy()}
             epochs.append(accuracy)
-    _write(folder, composed, work, spec, data, accuracy, epochs, time.monotonic() - started)
-    done = f"{work.step / work.steps_per_epoch:.1f} of {work.config.epochs} epochs"
+    _write(folder, composed, work, spec, source, accuracy, epochs, time.monotonic() - started)
+    done = f"{work.step / source.lesson.steps_per_epoch:.1f} of {work.config.epochs} epochs"
     console.print(
         f"{'stopped after' if stop.requested else 'trained'} {done}: {accuracy['test']:.1%} of the test pictures right "
-        f"({accuracy['train']:.1%} of the training pictures, moved and mirrored)",
+        f"({accuracy['train']:.1%} of those trained on, as they were shown)",
         style="bold",
     )
     path = folder.shown(folder.path / "encoder.safetensors")
@@ -112,17 +136,17 @@ def _write(
     composed: DictConfig,
     work: Pretraining,
     spec: EncoderSpec,
-    data: cifar.Cifar,
+    source: Source,
     accuracy: Mapping[str, float],
     epochs: list[dict[str, float]],
     wall_s: float,
 ) -> None:
     results: dict[str, Any] = {
-        "data": "cifar-100",
-        "train_pictures": len(data.train.labels),
-        "test_pictures": len(data.test.labels),
+        "data": source.name,
+        "train_pictures": source.train_pictures,
+        "test_pictures": source.test_pictures,
         "steps": work.step,
-        "epochs": work.step / work.steps_per_epoch,
+        "epochs": work.step / source.lesson.steps_per_epoch,
         "wall_s": wall_s,
         "train_accuracy": accuracy["train"],
         "test_accuracy": accuracy["test"],

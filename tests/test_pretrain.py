@@ -12,20 +12,18 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_module
+from PIL import Image
+from prefrontal.envs.psychlab.machine import PICTURES
+from prefrontal.envs.psychlab.options import PsychLabSettings
+from prefrontal.envs.psychlab.views import NEAR, Views
 from prefrontal.launch import cifar
 from prefrontal.launch.config import ConfigError
 from prefrontal.launch.pretrain import pretrain
 from prefrontal.launch.run_folder import RunFolder
 from prefrontal.learner.checkpoint import read
+from prefrontal.learner.classes import Classes, Pictures, augmented, resized
 from prefrontal.learner.pretrained import EncoderSpec, read_encoder
-from prefrontal.learner.pretraining import (
-    NonFinitePretrainingError,
-    Pictures,
-    PretrainConfig,
-    Pretraining,
-    augmented,
-    resized,
-)
+from prefrontal.learner.pretraining import NonFinitePretrainingError, PretrainConfig, Pretraining
 from program import call, start
 
 SPEC = EncoderSpec("conv", (8, 8, 32), (32, 32, 3))
@@ -130,19 +128,21 @@ def test_resizing_keeps_what_is_seen():
 @pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
 def test_classes_that_can_be_told_apart_are_learned(bf16):
     config = PretrainConfig(epochs=4, batch_size=32, learning_rate=3e-3)
-    work = Pretraining(SPEC, config, as_tensors(512, 0), 4, seed=0, bf16=bf16)
-    test = as_tensors(128, 1)
-    before = work.accuracy(test)
+    lesson = Classes(as_tensors(512, 0), as_tensors(128, 1), 4, (32, 32), config, seed=0)
+    work = Pretraining(SPEC, config, lesson, seed=0, bf16=bf16)
+    before = work.accuracy()
     steps = [step.step for _ in range(config.epochs) for step in work.run_epoch()]
     assert steps == list(range(1, work.total_steps + 1))
     assert before < 0.6
-    assert work.accuracy(test) > 0.95
+    assert work.accuracy() > 0.95
 
 
 def test_a_loss_that_is_not_finite_ends_it_before_the_weights_change():
-    work = Pretraining(SPEC, PretrainConfig(learning_rate=1e-3), as_tensors(64, 0), 4, seed=0)
+    config = PretrainConfig(learning_rate=1e-3)
+    lesson = Classes(as_tensors(64, 0), as_tensors(64, 1), 4, (32, 32), config, seed=0)
+    work = Pretraining(SPEC, config, lesson, seed=0)
     with torch.no_grad():
-        work.classifier.weight.fill_(float("nan"))
+        work.head.weight.fill_(float("nan"))
     before = [p.clone() for p in work.encoder.parameters()]
     with pytest.raises(NonFinitePretrainingError, match="lower learning_rate"):
         next(work.run_epoch())
@@ -160,7 +160,7 @@ def test_the_verb_trains_writes_and_explains(folder, tmp_path):
     path = tmp_path / "out" / "encoder.safetensors"
     assert read(path).scalars["test_accuracy"] == results["test_accuracy"]
     tensors = read_encoder(str(path), EncoderSpec("conv", (8, 8, 32), (36, 36, 3)))
-    assert not any("classifier" in name for name in tensors)
+    assert not any("head" in name for name in tensors)
     assert "exists already" in call(tmp_path, "pretrain", f"data={folder}", "out=out", *TINY, status=2)
     assert "Download the binary version" in call(tmp_path, "pretrain", "data=nowhere", "out=wrong", *TINY, status=2)
     assert not (tmp_path / "wrong").exists()
@@ -198,3 +198,37 @@ def test_a_stop_keeps_what_there_is(folder, tmp_path):
     assert "stopped after" in output
     assert read_encoder(str(tmp_path / "out" / "encoder.safetensors"), EncoderSpec("conv", (8, 8, 32), (36, 36, 3)))
     assert json.loads((tmp_path / "out" / "results.json").read_text())["steps"] > 0
+
+
+def test_views_of_the_screen_show_what_is_told_of_them(tmp_path):
+    """Pictures of one colour each: found left and right of the middle, where the gaze says."""
+    colors = np.random.default_rng(0).integers(0, 256, size=(10, 3), dtype=np.uint8)
+    for number, color in enumerate(colors, start=1):
+        Image.new("RGB", (256, 256), tuple(color.tolist())).save(tmp_path / f"{number:04d}.png")
+    settings = PsychLabSettings(images=str(tmp_path), pool=0, split="all")
+    view = Views(settings, 400, torch.device("cpu"), seed=0).draw()
+    rows = (view.display == PICTURES) & (view.yaw.abs() < NEAR)
+    assert rows.sum() > 100
+    assert view.choice[rows].all()
+    for side, picture in ((1, view.left), (-1, view.right)):
+        degrees = side * 17.2 - view.yaw[rows].numpy()  # of the picture's centre to the left of the gaze
+        column = (42 - 42 * np.tan(np.radians(degrees))).round().astype(int)
+        seen = view.obs[rows].numpy()[np.arange(int(rows.sum())), 41, column]
+        assert np.array_equal(seen, colors[picture[rows].numpy()])
+    shares = np.bincount(view.display.numpy(), minlength=3) / 400
+    assert shares == pytest.approx([0.1, 0.2, 0.7], abs=0.08)
+    assert view.yaw.abs().max() > 20
+
+
+def test_an_encoder_learns_to_know_pictures_it_never_saw(tmp_path):
+    """On the screen: a held-out picture on the left is nearest to the same one, of ten, on the right."""
+    tiny = ["encoder_sizes=[8,16,64]", "size=40", "batch_size=64", "learning_rate=0.003", "device=cpu", "threads=1"]
+    output = call(tmp_path, "pretrain", "data=screen", "screen.pool=50", "epochs=12", "out=out", *tiny)
+    assert "40 + 10 pictures, in views of PsychLab's screen" in output
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["data"] == "screen"
+    assert results["train_accuracy"] > 0.5
+    assert results["test_accuracy"] > 0.25
+    assert results["accuracy_by_epoch"]["test"][0] < results["test_accuracy"]
+    assert read_encoder(str(tmp_path / "out" / "encoder.safetensors"), EncoderSpec("conv", (8, 16, 64), (40, 40, 3)))
+    assert "no folder" in call(tmp_path, "pretrain", "data=screen", "screen.images=none", "out=no", *tiny, status=2)

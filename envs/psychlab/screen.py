@@ -66,6 +66,8 @@ class Screen(TensorTask):
         themes = np.random.default_rng(0)
         self._themes = [random_theme(themes) for _ in range(settings.randomise)] or [Theme()]
         pictures = Pictures(settings.images, settings.pool, settings.split)
+        self.pictures = len(pictures.numbers)
+        """How many there are in the split."""
         self._palette = Palette(self._themes, Gallery.rows_for(pictures, num_envs, lazily), device)
         self._gallery = Gallery(pictures, self._palette, lazily)
         self._image = torch.from_numpy(pictures.numbers).to(device)

@@ -1,0 +1,71 @@
+"""Views of the screen with the truth about them, at random: what an encoder can be taught before an agent has it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .geometry import SHORTS
+from .machine import BLANK, CROSS, PICTURES
+from .options import PsychLabSettings
+from .screen import Screen
+
+NEAR, WIDE = 3.0, 30.0
+"""Degrees to either side of the screen's middle: where pictures are chosen from, and all that is of use."""
+_SHARE_WIDE, _SHARE_BLANK, _SHARE_CROSS = 0.3, 0.1, 0.2
+_RANDOM_FRAMES = 400
+"""Within them the ring of light around a new episode fades."""
+
+
+class View(NamedTuple):
+    """n views and what they show."""
+
+    obs: Tensor
+    """[n, size, size, 3] uint8"""
+    display: Tensor
+    """[n] int64, as in `machine`."""
+    yaw: Tensor
+    """[n] degrees to the left of the screen's middle."""
+    left: Tensor
+    right: Tensor
+    """[n] int64, places of the two pictures in the split, whether they are shown or not."""
+
+    @property
+    def choice(self) -> Tensor:
+        """[n] bool, whether both pictures are shown and near enough to be chosen."""
+        return (self.display == PICTURES) & (self.yaw.abs() < 4 * NEAR)
+
+
+class Views:
+    """Draws n views at a time: pictures of the split, mostly from near the cross, at any moment of an episode.
+
+    Args:
+        settings: of the task, with `env=screen`.
+        count: n.
+        device: where they are drawn.
+        seed: of what is drawn.
+    """
+
+    def __init__(self, settings: PsychLabSettings, count: int, device: torch.device, seed: int) -> None:
+        self._screen = Screen(settings, count, device)
+        self.pictures = self._screen.pictures
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def draw(self) -> View:
+        """The next views."""
+        screen, state = self._screen, self._screen.machine.state
+        drawn = torch.rand(screen.num_envs, screen.numbers + 5, generator=self._generator).to(screen.device)
+        what, far, where, when, score = drawn[:, screen.numbers :].unbind(1)
+        screen.begin(torch.ones_like(what, dtype=torch.bool), drawn[:, : screen.numbers])
+        yaw = (2 * where - 1) * torch.where(far < _SHARE_WIDE, WIDE, NEAR)
+        state.start = torch.round((90 + yaw.double()) * SHORTS).int()
+        shows_cross = what < _SHARE_BLANK + _SHARE_CROSS
+        display = torch.where(what < _SHARE_BLANK, BLANK, torch.where(shows_cross, CROSS, PICTURES))
+        state.display, state.frame = display.int(), (when * _RANDOM_FRAMES).int()
+        state.score = (score * 30).int() - 10
+        rewarded, other = screen.pair.unbind(1)
+        on_right = screen.machine.rewarded_side()
+        left, right = torch.where(on_right, other, rewarded), torch.where(on_right, rewarded, other)
+        return View(screen.observe(), display, yaw, left, right)
