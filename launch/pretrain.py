@@ -98,7 +98,8 @@ def pretrain(composed: DictConfig, folder: RunFolder) -> int:
         style="dim",
     )
     stop, started = StopRequest(), time.monotonic()
-    accuracy, epochs = {"train": float("nan"), "test": float("nan")}, []
+    accuracy = {"train": float("nan"), "test": float("nan")}
+    epochs: list[dict[str, float]] = []
     with stop, TrainingLine(work.total_steps, 0) as line:
         last_line = started
         while work.step < work.total_steps and not stop.requested:
@@ -108,10 +109,11 @@ def pretrain(composed: DictConfig, folder: RunFolder) -> int:
                 if (now := time.monotonic()) - last_line >= LINE_EVERY_S:
                     last_line = now
                     epoch = work.step / source.lesson.steps_per_epoch
+                    tested = f" | test accuracy {accuracy['test']:.1%}" if epochs else ""
                     line.update(
                         work.step,
                         f"epoch {epoch:.1f} of {work.config.epochs} | loss {step.loss:.3f} | "
-                        f"test accuracy {accuracy['test']:.1%} | {work.step / (now - started):,.1f} steps/s",
+                        f"accuracy {right / seen:.1%}{tested} | {work.step / (now - started):,.1f} steps/s",
                     )
                 if stop.requested:
                     break

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..envs.psychlab.glimpses import WIDE, Glimpses, GlimpseSource
 from ..envs.psychlab.options import PsychLabSettings
-from ..envs.psychlab.views import WIDE, View, Views
 from ..learner.pretraining import Lesson
 
 VIEWS_OF_A_PICTURE = 64
@@ -79,24 +79,24 @@ class ScreenLesson(Lesson):
 
     def __init__(self, settings: PsychLabSettings, batch_size: int, device: torch.device, seed: int) -> None:
         self.device = device
-        self._views = Views(dataclasses.replace(settings, split="train"), batch_size, device, seed)
-        test = Views(dataclasses.replace(settings, split="test"), _TEST_VIEWS, device, seed)
+        self._glimpser = GlimpseSource(dataclasses.replace(settings, split="train"), batch_size, device, seed)
+        test = GlimpseSource(dataclasses.replace(settings, split="test"), _TEST_VIEWS, device, seed)
         self._test = test.draw()
-        self.pictures, self.held_out = self._views.pictures, test.pictures
+        self.pictures, self.held_out = self._glimpser.pictures, test.pictures
         self.steps_per_epoch = -(-self.pictures * VIEWS_OF_A_PICTURE // batch_size)
 
     def head(self, width: int) -> nn.Module:  # noqa: D102  # see Lesson
         return Head(width, self.pictures)
 
-    def epoch(self) -> Iterator[tuple[Tensor, View]]:
+    def epoch(self) -> Iterator[tuple[Tensor, Glimpses]]:
         """Each picture in about as many views."""
         for _ in range(self.steps_per_epoch):
-            view = self._views.draw()
+            view = self._glimpser.draw()
             yield view.obs, view
 
-    def judge(self, told: Told, truth: View) -> tuple[Tensor, Tensor]:
-        """The accuracy is that of the pictures, where they can be chosen."""
-        rows = truth.choice
+    def judge(self, told: Told, truth: Glimpses) -> tuple[Tensor, Tensor]:
+        """The accuracy is that of the pictures, where they are seen."""
+        rows = truth.of_pictures
         sides = ((told.left[rows], truth.left[rows]), (told.right[rows], truth.right[rows]))
         count = rows.sum().clamp(min=1)
         pictures = sum(F.cross_entropy(logits, picture, reduction="sum") for logits, picture in sides) / count
@@ -106,7 +106,7 @@ class ScreenLesson(Lesson):
 
     def accuracy(self, encoded: Callable[[Tensor], Tensor], head: nn.Module) -> float:
         """Of held-out pictures on the left, the share whose code is nearest to that of the same one on the right."""
-        view, rows = self._test, self._test.choice
+        view, rows = self._test, self._test.of_pictures
         norm = head.get_submodule("norm")
         features = torch.cat([norm(encoded(obs)) for obs in view.obs[rows].split(256)])
         left, right = codes(features - features.mean(0))

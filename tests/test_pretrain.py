@@ -13,9 +13,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 from PIL import Image
+from prefrontal.envs.psychlab.glimpses import NEAR, GlimpseSource
 from prefrontal.envs.psychlab.machine import PICTURES
 from prefrontal.envs.psychlab.options import PsychLabSettings
-from prefrontal.envs.psychlab.views import NEAR, Views
 from prefrontal.launch import cifar
 from prefrontal.launch.config import ConfigError
 from prefrontal.launch.pretrain import pretrain
@@ -206,10 +206,10 @@ def test_views_of_the_screen_show_what_is_told_of_them(tmp_path):
     for number, color in enumerate(colors, start=1):
         Image.new("RGB", (256, 256), tuple(color.tolist())).save(tmp_path / f"{number:04d}.png")
     settings = PsychLabSettings(images=str(tmp_path), pool=0, split="all")
-    view = Views(settings, 400, torch.device("cpu"), seed=0).draw()
+    view = GlimpseSource(settings, 400, torch.device("cpu"), seed=0).draw()
     rows = (view.display == PICTURES) & (view.yaw.abs() < NEAR)
     assert rows.sum() > 100
-    assert view.choice[rows].all()
+    assert view.of_pictures[rows].all()
     for side, picture in ((1, view.left), (-1, view.right)):
         degrees = side * 17.2 - view.yaw[rows].numpy()  # of the picture's centre to the left of the gaze
         column = (42 - 42 * np.tan(np.radians(degrees))).round().astype(int)

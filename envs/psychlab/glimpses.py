@@ -12,14 +12,16 @@ from .machine import BLANK, CROSS, PICTURES
 from .options import PsychLabSettings
 from .screen import Screen
 
-NEAR, WIDE = 3.0, 30.0
-"""Degrees to either side of the screen's middle: where pictures are chosen from, and all that is of use."""
+NEAR, SEEN, WIDE = 3.0, 12.0, 30.0
+"""Degrees to either side of the screen's middle: where pictures are chosen from, whence both are seen well, and all."""
 _SHARE_WIDE, _SHARE_BLANK, _SHARE_CROSS = 0.3, 0.1, 0.2
-_RANDOM_FRAMES = 400
+_FRAMES = 400
 """Within them the ring of light around a new episode fades."""
+_POINTS = (-10, 20)
+"""On the display."""
 
 
-class View(NamedTuple):
+class Glimpses(NamedTuple):
     """n views and what they show."""
 
     obs: Tensor
@@ -33,12 +35,12 @@ class View(NamedTuple):
     """[n] int64, places of the two pictures in the split, whether they are shown or not."""
 
     @property
-    def choice(self) -> Tensor:
-        """[n] bool, whether both pictures are shown and near enough to be chosen."""
-        return (self.display == PICTURES) & (self.yaw.abs() < 4 * NEAR)
+    def of_pictures(self) -> Tensor:
+        """[n] bool, whether both pictures are seen."""
+        return (self.display == PICTURES) & (self.yaw.abs() < SEEN)
 
 
-class Views:
+class GlimpseSource:
     """Draws n views at a time: pictures of the split, mostly from near the cross, at any moment of an episode.
 
     Args:
@@ -53,7 +55,7 @@ class Views:
         self.pictures = self._screen.pictures
         self._generator = torch.Generator().manual_seed(seed)
 
-    def draw(self) -> View:
+    def draw(self) -> Glimpses:
         """The next views."""
         screen, state = self._screen, self._screen.machine.state
         drawn = torch.rand(screen.num_envs, screen.numbers + 5, generator=self._generator).to(screen.device)
@@ -63,9 +65,9 @@ class Views:
         state.start = torch.round((90 + yaw.double()) * SHORTS).int()
         shows_cross = what < _SHARE_BLANK + _SHARE_CROSS
         display = torch.where(what < _SHARE_BLANK, BLANK, torch.where(shows_cross, CROSS, PICTURES))
-        state.display, state.frame = display.int(), (when * _RANDOM_FRAMES).int()
-        state.score = (score * 30).int() - 10
+        state.display, state.frame = display.int(), (when * _FRAMES).int()
+        state.score = (_POINTS[0] + score * (_POINTS[1] - _POINTS[0])).int()
         rewarded, other = screen.pair.unbind(1)
         on_right = screen.machine.rewarded_side()
         left, right = torch.where(on_right, other, rewarded), torch.where(on_right, rewarded, other)
-        return View(screen.observe(), display, yaw, left, right)
+        return Glimpses(screen.observe(), display, yaw, left, right)
