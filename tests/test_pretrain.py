@@ -222,13 +222,17 @@ def test_views_of_the_screen_show_what_is_told_of_them(tmp_path):
 
 def test_an_encoder_learns_to_know_pictures_it_never_saw(tmp_path):
     """On the screen: a held-out picture on the left is nearest to the same one, of ten, on the right."""
-    tiny = ["encoder_sizes=[8,16,64]", "size=40", "batch_size=64", "learning_rate=0.003", "device=cpu", "threads=1"]
-    output = call(tmp_path, "pretrain", "data=screen", "screen.pool=50", "epochs=12", "out=out", *tiny)
-    assert "40 + 10 pictures, in views of PsychLab's screen" in output
+    tiny = ["encoder_sizes=[8,16,64]", "size=40", "batch_size=64", "learning_rate=0.004", "device=cpu", "threads=1"]
+    with initialize_config_module("prefrontal.conf", version_base="1.3"):
+        composed = compose("pretrain", ["data=screen", "screen.pool=50", "epochs=8", *tiny])
+        missing = compose("pretrain", ["data=screen", "screen.images=none", *tiny])
+    assert pretrain(composed, RunFolder(tmp_path / "out")) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["data"] == "screen"
-    assert results["train_accuracy"] > 0.5
+    assert (results["train_pictures"], results["test_pictures"]) == (40, 10)
+    assert results["train_accuracy"] > 0.4
     assert results["test_accuracy"] > 0.25
     assert results["accuracy_by_epoch"]["test"][0] < results["test_accuracy"]
     assert read_encoder(str(tmp_path / "out" / "encoder.safetensors"), EncoderSpec("conv", (8, 16, 64), (40, 40, 3)))
-    assert "no folder" in call(tmp_path, "pretrain", "data=screen", "screen.images=none", "out=no", *tiny, status=2)
+    with pytest.raises(ConfigError, match="no folder"):
+        pretrain(missing, RunFolder(tmp_path / "no"))
