@@ -41,6 +41,10 @@ class Told(NamedTuple):
     """[n] in units of the widest."""
 
 
+def _normalised(features: Tensor) -> Tensor:
+    return F.layer_norm(features, features.shape[1:])
+
+
 def codes(features: Tensor) -> tuple[Tensor, Tensor]:
     """Of the left and of the right picture, [n, 3/8 F] each, of length 1."""
     size = 3 * features.shape[1] // 8
@@ -52,13 +56,12 @@ class Head(nn.Module):
 
     def __init__(self, width: int, pictures: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.pictures = nn.Parameter(torch.randn(pictures, 3 * width // 8))
         self.display, self.yaw = nn.Linear(width, 3), nn.Linear(width, 1)
 
     def forward(self, features: Tensor) -> Told:
         """[n, F] -> what it tells."""
-        features = self.norm(features)
+        features = _normalised(features)
         known = _SHARPNESS * F.normalize(self.pictures, dim=1).t()
         left, right = codes(features)
         return Told(left @ known, right @ known, self.display(features), self.yaw(features).squeeze(1))
@@ -79,10 +82,10 @@ class ScreenLesson(Lesson):
 
     def __init__(self, settings: PsychLabSettings, batch_size: int, device: torch.device, seed: int) -> None:
         self.device = device
-        self._glimpser = GlimpseSource(dataclasses.replace(settings, split="train"), batch_size, device, seed)
+        self._train = GlimpseSource(dataclasses.replace(settings, split="train"), batch_size, device, seed)
         test = GlimpseSource(dataclasses.replace(settings, split="test"), _TEST_VIEWS, device, seed)
         self._test = test.draw()
-        self.pictures, self.held_out = self._glimpser.pictures, test.pictures
+        self.pictures, self.held_out = self._train.pictures, test.pictures
         self.steps_per_epoch = -(-self.pictures * VIEWS_OF_A_PICTURE // batch_size)
 
     def head(self, width: int) -> nn.Module:  # noqa: D102  # see Lesson
@@ -91,7 +94,7 @@ class ScreenLesson(Lesson):
     def epoch(self) -> Iterator[tuple[Tensor, Glimpses]]:
         """Each picture in about as many views."""
         for _ in range(self.steps_per_epoch):
-            view = self._glimpser.draw()
+            view = self._train.draw()
             yield view.obs, view
 
     def judge(self, told: Told, truth: Glimpses) -> tuple[Tensor, Tensor]:
@@ -104,11 +107,10 @@ class ScreenLesson(Lesson):
         right = sum((logits.argmax(1) == picture).sum() for logits, picture in sides) / (2 * count)
         return pictures + _WEIGHT_REST * rest, right
 
-    def accuracy(self, encoded: Callable[[Tensor], Tensor], head: nn.Module) -> float:
+    def accuracy(self, encoded: Callable[[Tensor], Tensor], head: nn.Module) -> float:  # noqa: ARG002
         """Of held-out pictures on the left, the share whose code is nearest to that of the same one on the right."""
         view, rows = self._test, self._test.of_pictures
-        norm = head.get_submodule("norm")
-        features = torch.cat([norm(encoded(obs)) for obs in view.obs[rows].split(256)])
+        features = _normalised(torch.cat([encoded(obs) for obs in view.obs[rows].split(256)]))
         left, right = codes(features - features.mean(0))
         nearest = view.right[rows][(left @ right.t()).argmax(1)]
         return float((nearest == view.left[rows]).float().mean())
