@@ -40,6 +40,10 @@ class ModelConfig:
     see_reward: bool = True
     reward_levels: tuple[float, ...] = ()
     """Give the reward one-hot over these values instead of as a number (Wang et al. 2016, experiment 3)."""
+    reward_by_action: bool = False
+    """Give the reward in an input of its own for each action, 0 but for the previous one. What has to be remembered
+    where choices are by place, which action earned what, is told so; from action and reward side by side the core has
+    to learn their product first."""
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     """Of a core with an episodic memory."""
 
@@ -120,6 +124,7 @@ class Agent(nn.Module):
         self.encoder.requires_grad_(not model.encoder_frozen)
         self.norm = nn.LayerNorm(self.encoder.output_size) if model.layer_norm else nn.Identity()
         reward_width = (len(model.reward_levels) or 1) if model.see_reward else 0
+        reward_width *= spec.num_actions if model.reward_by_action else 1
         sizes = InputSizes(self.encoder.output_size, spec.num_actions if model.see_action else 0, reward_width)
         self.core = CORES[model.core](sizes, model)
         self.has_memory = self.core.recall_size > 0 and model.memory.reinstate
@@ -135,7 +140,8 @@ class Agent(nn.Module):
         # Row 0 is what NO_ACTION (-1) looks up: no action, a zero vector.
         one_hot = torch.cat((torch.zeros(1, spec.num_actions), torch.eye(spec.num_actions)))
         self.one_hot: Tensor
-        self.register_buffer("one_hot", one_hot[:, : sizes.prev_action].contiguous(), persistent=False)
+        self.register_buffer("one_hot", one_hot, persistent=False)
+        self._action_width = sizes.prev_action
         self.reward_levels: Tensor
         self.register_buffer("reward_levels", torch.tensor(model.reward_levels), persistent=False)
 
@@ -213,6 +219,9 @@ class Agent(nn.Module):
             reward = reward[..., :0]
         elif self.spec.model.reward_levels:
             reward = ((reward - self.reward_levels).abs() < 1e-4).float()
+        if self.spec.model.reward_by_action:
+            reward = (action.unsqueeze(-1) * reward.unsqueeze(-2)).flatten(-2)
+        action = action[..., : self._action_width]
         return Inputs(features, action, reward, self._recalled(recall, reward))
 
     def _recalled(self, recall: Sequence[Tensor], like: Tensor) -> Tensor:

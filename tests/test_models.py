@@ -19,6 +19,7 @@ MODELS = {
     "layer_norm": ModelConfig(layer_norm=True),
     "blind": ModelConfig(see_reward=False, see_action=False),
     "one_hot_reward": ModelConfig(reward_levels=(0.0, 0.5, 1.0)),
+    "reward_by_action": ModelConfig(reward_levels=(0.0, 0.5, 1.0), reward_by_action=True),
     "ep_lstm": ModelConfig(core="ep_lstm", learned_initial_state=True),
     "ep_lstm_raw": ModelConfig(core="ep_lstm", memory=MemoryConfig(squash=False)),
     "incremental": ModelConfig(core="ep_lstm", learned_initial_state=True, memory=MemoryConfig(reinstate=False)),
@@ -70,6 +71,22 @@ def test_gradients_of_the_unroll_are_those_of_the_steps(model):
     learned = [p for n, p in agent.named_parameters() if n.endswith("initial") and p.requires_grad]
     assert all(p.grad.abs().sum() > 0 for p in learned)
     assert bool(learned) == model.learned_initial_state
+
+
+@pytest.mark.parametrize("levels", [(), (-1.0, 2.0)])
+@pytest.mark.parametrize("see_action", [True, False])
+def test_a_reward_by_action_is_told_in_the_inputs_of_the_action_that_earned_it(levels, see_action):
+    """The core's input is the features, the action and the reward's inputs: those of one action, of none at first."""
+    agent = Agent(AgentSpec((3,), 4, ModelConfig(reward_levels=levels, reward_by_action=True, see_action=see_action)))
+    action, reward = torch.tensor([-1, 0, 3, 3]), torch.tensor([0.0, 2.0, -1.0, 2.0])
+    told = agent._inputs(torch.zeros(4, 3), action, reward, ()).prev_reward
+    expected = torch.zeros(4, 4, len(levels) or 1)
+    for row in (1, 2, 3):
+        expected[row, action[row]] = (
+            torch.tensor([reward[row] == level for level in levels]) if levels else reward[row : row + 1]
+        )
+    assert torch.equal(told, expected.flatten(1))
+    assert agent.core.layer.rnn.input_size == 3 + 4 * see_action + expected[0].numel()
 
 
 def test_a_reset_forgets_everything_before_it():

@@ -207,6 +207,18 @@ def test_random_sides_are_independent_of_each_other():
     assert np.corrcoef(sides.T)[~np.eye(6, dtype=bool)] == pytest.approx(np.zeros(30), abs=0.12)
 
 
+@pytest.mark.parametrize("task", ["psychlab_harlow", "psychlab_ids"])
+@pytest.mark.parametrize("switch", [0.0, 0.3, 1.0])
+def test_the_side_changes_as_often_as_asked_for(task, switch):
+    options = SMALL if task == "psychlab_harlow" else {}
+    env = registry.make_vector(task, 1000, sides="random", switch=switch, **options)
+    env.reset(seed=0)
+    state = env.state()[0]
+    sides = state["screen.core.rewarded_right"] if task == "psychlab_harlow" else env._sides
+    assert sides[:, 0].mean() == pytest.approx(0.5, abs=0.06)
+    assert (sides[:, 1:] != sides[:, :-1]).mean(0) == pytest.approx(np.full(5, switch), abs=0.06)
+
+
 @pytest.mark.parametrize("name", ["ideal", "oracle", "guess"])
 def test_scripted_players_reach_what_they_must(name):
     settings = PsychLabSettings(**SMALL)
@@ -407,6 +419,7 @@ def test_settings_are_checked():
         {"env": "unity"},
         {"trials": 5},
         {"sides": "left"},
+        {"switch": 1.5},
         {"action_repeat": 20},
         {"action_repeat": 5, "actions": "glance"},
         {"actions": "blink"},

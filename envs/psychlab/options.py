@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .actions import actions_of
+from .sides import check_sides
 
 ENVIRONMENTS = ("screen", "dmlab")
 SPLITS = ("train", "test", "all")
-SIDES = ("balanced", "random")
-"""Where the rewarded picture is: left and right equally often in an episode, as in the game, or either in each trial.
-Whoever counts the sides in balanced episodes is right in 72 % of trials 2 to 6 without a look at the pictures."""
-
 LONGEST_STEP = 16
 """Frames of a step. Two responses are never closer than 17 frames, so that a step completes one trial at most."""
 
@@ -40,6 +37,7 @@ class PsychLabSettings:
     pool: int = 1000
     split: str = "train"
     sides: str = "balanced"
+    switch: float = 0.5
     start_yaw: tuple[float, float] = (70.0, 110.0)
     randomise: int = 0
 
@@ -49,8 +47,7 @@ class PsychLabSettings:
             raise ValueError(f"psychlab: there is no env={self.env}; choose one of: {', '.join(ENVIRONMENTS)}")
         if self.split not in SPLITS:
             raise ValueError(f"psychlab: there is no split={self.split}; choose one of: {', '.join(SPLITS)}")
-        if self.sides not in SIDES:
-            raise ValueError(f"psychlab: there are no sides={self.sides}; choose one of: {', '.join(SIDES)}")
+        check_sides("psychlab", self.sides, self.switch)
         actions = actions_of(self.actions)
         longest = LONGEST_STEP // actions.parts_each
         if not 1 <= self.action_repeat <= longest:

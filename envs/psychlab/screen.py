@@ -21,6 +21,7 @@ from .images import Pictures
 from .machine import Machine
 from .options import PsychLabSettings
 from .palette import Gallery, Palette
+from .sides import draw_sides
 from .surroundings import Theme, random_theme
 from .view import View
 
@@ -90,7 +91,7 @@ class Screen(TensorTask):
         other = (first + 1 + (numbers[:, 1] * (count - 1)).long()) % count
         low, high = self.settings.start_yaw
         theme = (numbers[:, 3] * len(self._themes)).int()
-        sides = numbers[:, 4:].argsort(1) % 2 == 1 if self.settings.sides == "balanced" else numbers[:, 4:] < 0.5
+        sides = draw_sides(self.settings.sides, self.settings.switch, numbers[:, 4:])
         self.pair = torch.where(which[:, None], torch.stack((first, other), 1), self.pair)
         self.theme = torch.where(which, theme, self.theme)
         self._rows = self._gallery.rows_of(self.pair)

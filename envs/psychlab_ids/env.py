@@ -14,7 +14,7 @@ from gymnasium.spaces import Box, Discrete
 
 from ..canvas import Canvas
 from ..psychlab.images import draw
-from ..psychlab.options import SIDES
+from ..psychlab.sides import check_sides, draw_sides
 from ..vector import Array, Mask, VectorTask
 
 LEFT, RIGHT = 0, 1
@@ -37,14 +37,14 @@ class PictureNumbersSettings:
     reward_wrong: float = -5.0
     trial_number: bool = False
     sides: str = "random"
+    switch: float = 0.5
 
     def __post_init__(self) -> None:
         if self.images < 2:
             raise ValueError(f"psychlab_ids: an episode needs two pictures, got images={self.images}")
         if self.trials < 2 or self.trials % 2:
             raise ValueError(f"psychlab_ids: trials must be even (each side pays in half of them), got {self.trials}")
-        if self.sides not in SIDES:
-            raise ValueError(f"psychlab_ids: there are no sides '{self.sides}'; choose one of: {', '.join(SIDES)}")
+        check_sides("psychlab_ids", self.sides, self.switch)
 
 
 class PictureNumbersEnv(VectorTask):
@@ -82,11 +82,7 @@ class PictureNumbersEnv(VectorTask):
         first = self.rng.integers(settings.images, size=count)
         other = (first + self.rng.integers(1, settings.images, size=count)) % settings.images
         self._pair[which] = np.column_stack([first, other])
-        if settings.sides == "balanced":
-            sides = self.rng.permuted(np.tile(np.arange(settings.trials) % 2 == 1, (count, 1)), axis=1)
-        else:
-            sides = self.rng.random((count, settings.trials)) < 0.5
-        self._sides[which] = sides
+        self._sides[which] = draw_sides(settings.sides, settings.switch, self.rng.random((count, settings.trials)))
         self._trial[which] = 0
         self._total[which] = self._last[which] = 0
 
