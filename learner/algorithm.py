@@ -79,6 +79,8 @@ class AlgorithmConfig:
     learning_rate: ScheduledConfig = field(default_factory=lambda: ScheduledConfig(7e-3))
     entropy_weight: ScheduledConfig = field(default_factory=lambda: ScheduledConfig(0.05, 0.0))
     value_weight: float = 0.05
+    reward_prediction: float = 0.0
+    """Weight of the auxiliary loss of that name, see `learner.reward_prediction`; 0 is off."""
     max_grad_norm: float | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
@@ -92,5 +94,7 @@ class AlgorithmConfig:
         for name in ("unroll_length", "batch_unrolls", "broadcast_every", "n"):
             if getattr(self, name) < 1:
                 raise ValueError(f"algo.{name} must be at least 1, got {getattr(self, name)}")
+        if self.reward_prediction < 0:
+            raise ValueError(f"algo.reward_prediction is a weight, at least 0, got {self.reward_prediction}")
         if not 0 <= self.discount <= 1 or not 0 <= self.lambda_ <= 1:
             raise ValueError("algo.discount and algo.lambda_ lie in [0, 1]")

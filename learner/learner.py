@@ -24,6 +24,7 @@ from .algorithm import AlgorithmConfig, ScheduledConfig
 from .batch import Batch, make_batch, resolve_device
 from .losses import actor_critic_loss, log_prob
 from .returns import generalized_advantage, n_step, vtrace
+from .reward_prediction import RewardPrediction
 from .schedules import Schedule
 
 
@@ -45,16 +46,8 @@ def _schedule(config: ScheduledConfig, env_steps: int) -> Schedule:
     return Schedule(start=config.start, end=end, steps=max(1, round(config.fraction * env_steps)), kind=config.kind)
 
 
-_MEASURED = (
-    "loss/total",
-    "loss/policy",
-    "loss/value",
-    "loss/entropy",
-    "learner/grad_norm",
-    "learner/explained_variance",
-    "learner/rho",
-    "learner/value",
-)
+_PREDICTION = "reward_prediction."
+"""What the names of the auxiliary head's tensors begin with in a `state`."""
 
 
 class Learner:
@@ -87,7 +80,11 @@ class Learner:
             torch.manual_seed(seed)
             self.agent = Agent(spec)
         self.agent.to(self.device)
+        self._reward_prediction: RewardPrediction | None = None
         self._trained = [p for p in self.agent.parameters() if p.requires_grad]
+        if config.reward_prediction:
+            self._reward_prediction = RewardPrediction(self.agent.core.output_size, spec.num_actions).to(self.device)
+            self._trained += self._reward_prediction.parameters()
         self._optimizer = self._make_optimizer()
         self._learning_rate = _schedule(config.learning_rate, total_env_steps)
         self._entropy_weight = _schedule(config.entropy_weight, total_env_steps)
@@ -121,29 +118,38 @@ class Learner:
         env_steps = self.progress.env_steps
         learning_rate, entropy_weight = self._learning_rate(env_steps), self._entropy_weight(env_steps)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            logits, value = self.agent.unroll(
+            output = self.agent.outputs(
                 batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state, batch.recall
             )
+            logits, value = self.agent.heads(output)
         logits, value = logits[:-1].float(), value.float()
         with torch.no_grad():
             target, advantage, log_rho = self._returns(batch, logits, value.detach())
         loss = actor_critic_loss(
             logits, batch.action, advantage, value[:-1], target, config.value_weight, entropy_weight
         )
+        measured = {
+            "loss/total": loss.total,
+            "loss/policy": loss.policy,
+            "loss/value": loss.value,
+            "loss/entropy": loss.entropy,
+        }
+        if self._reward_prediction is not None:
+            error = self._reward_prediction.loss(output[:-1].float(), batch.action, batch.reward)
+            measured["loss/reward_prediction"] = error
+            measured["loss/total"] = loss.total + config.reward_prediction * error
         self._optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()
+        measured["loss/total"].backward()
         limit = float("inf") if config.max_grad_norm is None else config.max_grad_norm
-        grad_norm = torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True)
         v_residual = (target - value[:-1].detach()).var() / target.var().clamp_min(1e-8)
-        numbers = torch.stack(
-            (
-                *(t.detach() for t in (loss.total, loss.policy, loss.value, loss.entropy, grad_norm)),
-                1 - v_residual,
-                log_rho.exp().mean(),
-                value.detach().mean(),
-            )
-        ).tolist()  # one transfer from the device an update
-        metrics: dict[str, float] = dict(zip(_MEASURED, numbers, strict=True))
+        measured |= {
+            "learner/grad_norm": torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True),
+            "learner/explained_variance": 1 - v_residual,
+            "learner/rho": log_rho.exp().mean(),
+            "learner/value": value.mean(),
+        }
+        numbers = torch.stack([number.detach() for number in measured.values()]).tolist()  # one transfer an update
+        metrics: dict[str, float] = dict(zip(measured, numbers, strict=True))
         if not np.isfinite([metrics["loss/total"], metrics["learner/grad_norm"]]).all():
             raise NonFiniteLossError(
                 f"update {self.progress.updates + 1}: loss {metrics['loss/total']}, gradient norm "
@@ -211,6 +217,8 @@ class Learner:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything needed to go on from here (the replay buffer's contents apart): tensors, and plain JSON."""
         tensors = {f"agent.{name}": tensor.detach() for name, tensor in self.agent.state_dict().items()}
+        if self._reward_prediction is not None:
+            tensors |= {_PREDICTION + name: t.detach() for name, t in self._reward_prediction.state_dict().items()}
         for index, slots in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(tensor) for slot, tensor in slots.items()}
         scalars = {
@@ -222,15 +230,22 @@ class Learner:
         return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, scalars
 
     def restore(self, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
-        """Go on from a `state` of a learner with the same agent and optimizer."""
+        """Go on from a `state` of a learner with the same agent and optimizer.
+
+        A reward prediction that was not trained until now starts from nothing; one that is no longer is dropped.
+        """
         self.agent.load_state_dict(
             {k.removeprefix("agent."): tensor for k, tensor in tensors.items() if k.startswith("agent.")}
         )
+        predicts = {k.removeprefix(_PREDICTION): t for k, t in tensors.items() if k.startswith(_PREDICTION)}
+        if self._reward_prediction is not None and predicts:
+            self._reward_prediction.load_state_dict(predicts)
         slots: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             if key.startswith("optimizer."):
                 _, index, slot = key.split(".", 2)
-                slots.setdefault(int(index), {})[slot] = tensor
+                if int(index) < len(self._trained):
+                    slots.setdefault(int(index), {})[slot] = tensor
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
         self.progress = Progress(scalars["updates"], scalars["env_steps"])

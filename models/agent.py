@@ -190,8 +190,24 @@ class Agent(nn.Module):
 
         Args: as in `act`, with a leading axis T; `first` [T, B] may be True anywhere.
         """
+        return self.heads(self.outputs(obs, prev_action, prev_reward, first, state, recall))
+
+    def outputs(
+        self,
+        obs: Tensor,
+        prev_action: Tensor,
+        prev_reward: Tensor,
+        first: Tensor,
+        state: State,
+        recall: Sequence[Tensor] = (),
+    ) -> Tensor:
+        """What the heads read in an unroll, [T, B, H]; arguments as in `unroll`."""
         features = self._encoded(obs.flatten(0, 1)).unflatten(0, first.shape)
-        output = self.core.unroll(self._inputs(features, prev_action, prev_reward, recall), first, state)
+        output: Tensor = self.core.unroll(self._inputs(features, prev_action, prev_reward, recall), first, state)
+        return output
+
+    def heads(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Policy logits [..., A] and values [...] from the core's output [..., H]."""
         return self.policy(output), self.value(output).squeeze(-1)
 
     def reinstatement_gate(

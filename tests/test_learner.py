@@ -72,10 +72,61 @@ def test_an_update_moves_the_policy_towards_what_paid():
     assert worker.unroll().trajectory.action.mean() > 0.9
 
 
+def test_the_reward_prediction_learns_what_each_action_pays():
+    """The task pays the action's number, so that the prediction can be right; of an agent that acts at random."""
+    worker = worker_for("faulty:TASK")
+    learner = learner_for(
+        worker, reward_prediction=1.0, learning_rate=ScheduledConfig(5e-3), entropy_weight=ScheduledConfig(10.0)
+    )
+    untrained = play_and_update(worker, learner, 1)["loss/reward_prediction"]
+    assert untrained == pytest.approx(0.25, abs=0.1), "half of the actions pay 1, and nothing is predicted: ½ r²"
+    assert play_and_update(worker, learner, 150)["loss/reward_prediction"] < 0.01
+    trajectory = worker.unroll().trajectory
+    batch = learner.stage([trajectory])
+    output = learner.agent.outputs(batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state)[
+        :-1
+    ]
+    for action in (0, 1):
+        told = learner._reward_prediction(output, torch.full_like(batch.action, action))
+        assert told.mean().item() == pytest.approx(action, abs=0.1), "also of the action that was not taken"
+
+
+def test_the_reward_prediction_teaches_the_core_and_leaves_the_heads_alone():
+    """Gradients of the same batch with and without it."""
+    worker = worker_for("faulty:TASK")
+    trajectory, gradients = worker.unroll().trajectory, {}
+    for weight in (0.0, 1.0):
+        learner = learner_for(worker, reward_prediction=weight)
+        if weight:
+            torch.nn.init.ones_(learner._reward_prediction.head.weight)
+        learner.update(learner.stage([trajectory]))
+        gradients[weight] = {n: p.grad for n, p in learner.agent.named_parameters() if p.grad is not None}
+    differ = {name for name, gradient in gradients[0.0].items() if not torch.equal(gradient, gradients[1.0][name])}
+    assert differ == {name for name in gradients[0.0] if name.startswith("core.")}
+
+
+@pytest.mark.parametrize("before", [0.0, 1.0])
+def test_the_reward_prediction_may_be_switched_on_and_off_by_a_resume(before):
+    worker = worker_for()
+    learner = learner_for(worker, reward_prediction=before)
+    play_and_update(worker, learner, 3)
+    other = learner_for(worker, reward_prediction=1.0 - before)
+    snapshot.restore(other, snapshot.take(learner, {}, {}))
+    assert np.array_equal(other.parameters_vector(), learner.parameters_vector())
+    metrics = play_and_update(worker, other, 3)
+    assert ("loss/reward_prediction" in metrics) == (before == 0.0)
+    assert other.progress.updates == 6
+
+
+@pytest.mark.parametrize("reward_prediction", [0.0, 1.0])
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam"])
-def test_resume_continues_bit_for_bit(optimizer):
+def test_resume_continues_bit_for_bit(optimizer, reward_prediction):
     """N + resume + N updates are 2 N updates: parameters, counters and what is played."""
-    config = {"optimizer": OptimizerConfig(name=optimizer), "replay": ReplayConfig()}
+    config = {
+        "optimizer": OptimizerConfig(name=optimizer),
+        "replay": ReplayConfig(),
+        "reward_prediction": reward_prediction,
+    }
 
     def fresh():
         worker = worker_for()
