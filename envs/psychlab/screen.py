@@ -19,7 +19,7 @@ from .actions import actions_of
 from .geometry import Gaze
 from .images import Pictures
 from .machine import Machine
-from .options import PsychLabSettings
+from .options import SPLITS, PsychLabSettings
 from .palette import Gallery, Palette
 from .sides import draw_sides
 from .surroundings import Theme, random_theme
@@ -64,7 +64,7 @@ class Screen(TensorTask):
         self.single_action_space = Discrete(looks.shape[1])
         self._rewards = (settings.reward_fixation, settings.reward_correct, settings.reward_wrong)
         self.machine = Machine(num_envs, settings.trials, settings.max_frames, self._rewards, device)
-        themes = np.random.default_rng(0)
+        themes = np.random.default_rng(SPLITS.index(settings.split))  # rooms to test in are others, too
         self._themes = [random_theme(themes) for _ in range(settings.randomise)] or [Theme()]
         pictures = Pictures(settings.images, settings.pool, settings.split)
         self.pictures = len(pictures.numbers)
