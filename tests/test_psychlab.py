@@ -364,6 +364,8 @@ def test_rooms_differ_and_hardly_touch_the_screen():
     obs, _ = env.reset(seed=4)
     plain, _ = ScreenEnv(PsychLabSettings(size=64, pool=20), 12).reset(seed=4)
     assert len(set(env.screen.theme.tolist())) == 3
+    unseen = ScreenEnv(PsychLabSettings(size=64, randomise=1, pool=20, split="test"), 1).screen.themes
+    assert not {*unseen} & {*env.screen.themes}, "rooms to test in are others"
     assert np.abs(obs.astype(int) - plain).mean() > 5
     for theme in range(3):
         rows = env.screen.theme.numpy() == theme

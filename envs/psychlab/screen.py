@@ -64,12 +64,13 @@ class Screen(TensorTask):
         self.single_action_space = Discrete(looks.shape[1])
         self._rewards = (settings.reward_fixation, settings.reward_correct, settings.reward_wrong)
         self.machine = Machine(num_envs, settings.trials, settings.max_frames, self._rewards, device)
-        themes = np.random.default_rng(SPLITS.index(settings.split))  # rooms to test in are others, too
-        self._themes = [random_theme(themes) for _ in range(settings.randomise)] or [Theme()]
+        themes = np.random.default_rng(SPLITS.index(settings.split))
+        self.themes = [random_theme(themes) for _ in range(settings.randomise)] or [Theme()]
+        """Of the rooms, which are other ones in each split."""
         pictures = Pictures(settings.images, settings.pool, settings.split)
         self.pictures = len(pictures.numbers)
         """How many there are in the split."""
-        self._palette = Palette(self._themes, Gallery.rows_for(pictures, num_envs, lazily), device)
+        self._palette = Palette(self.themes, Gallery.rows_for(pictures, num_envs, lazily), device)
         self._gallery = Gallery(pictures, self._palette, lazily)
         self._image = torch.from_numpy(pictures.numbers).to(device)
         self._view = self.view_of(settings.size)
@@ -90,7 +91,7 @@ class Screen(TensorTask):
         first = (numbers[:, 0] * count).long()
         other = (first + 1 + (numbers[:, 1] * (count - 1)).long()) % count
         low, high = self.settings.start_yaw
-        theme = (numbers[:, 3] * len(self._themes)).int()
+        theme = (numbers[:, 3] * len(self.themes)).int()
         sides = draw_sides(self.settings.sides, self.settings.switch, numbers[:, 4:])
         self.pair = torch.where(which[:, None], torch.stack((first, other), 1), self.pair)
         self.theme = torch.where(which, theme, self.theme)
