@@ -18,6 +18,19 @@ CHANCE = 40.0
 """Regret of 100 pulls at random between .1 and .9."""
 
 
+def measures_after_training(config, folder, episodes, **options):
+    """What frozen weights reach on fresh episodes, of a task with other options if some are given."""
+    engine = SerialEngine(config, folder, None)
+    steps = 0
+    while steps < config.run.env_steps:
+        steps += sum(report.env_steps for report in engine.step().reports)
+    options = {**config.task_options, **options}
+    worker = RolloutWorker(WorkerSpec(config.task_name, options, config.model, 50, 100, seed=0, actor_id=99))
+    worker.load(*engine.parameters())
+    task = registry.get(config.task_name)
+    return task.summarise(evaluate(worker, episodes, 0.9).trials(), task.configure(options))
+
+
 def regret_after_training(folder, algo, model=None, lag=0, env_steps=600_000):
     config = TrainConfig(
         task={"name": "bandit", **OPTIONS},
@@ -34,15 +47,7 @@ def regret_after_training(folder, algo, model=None, lag=0, env_steps=600_000):
         ),
         actors=ActorsConfig(num=2, envs=16, lag_updates=lag),
     )
-    engine = SerialEngine(config, folder, None)
-    steps = 0
-    while steps < env_steps:
-        steps += sum(report.env_steps for report in engine.step().reports)
-    worker = RolloutWorker(WorkerSpec("bandit", OPTIONS, config.model, 64, 100, seed=0, actor_id=99))
-    worker.load(*engine.parameters())
-    task = registry.get("bandit")
-    settings = task.configure(OPTIONS)
-    return task.summarise(evaluate(worker, 400, 0.9).trials(), settings)["regret"]
+    return measures_after_training(config, folder, 400)["regret"]
 
 
 @pytest.mark.parametrize(
@@ -86,12 +91,33 @@ def test_an_episodic_memory_carries_answers_from_trial_to_trial(tmp_path, reinst
         ),
         actors=ActorsConfig(num=1, envs=32),
     )
-    engine = SerialEngine(config, tmp_path, None)
-    steps = 0
-    while steps < 800_000:
-        steps += sum(report.env_steps for report in engine.step().reports)
-    worker = RolloutWorker(WorkerSpec("contextual_choice", options, model, 50, 80, seed=0, actor_id=99))
-    worker.load(*engine.parameters())
-    task = registry.get("contextual_choice")
-    accuracy = task.summarise(evaluate(worker, 1000, 0.0).trials(), task.configure(options))["repeated_noise_accuracy"]
+    accuracy = measures_after_training(config, tmp_path, 1000)["repeated_noise_accuracy"]
     assert accuracy > 0.8 if reinstate else accuracy == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("reward_prediction", [10.0, 0.0])
+def test_a_learning_set_needs_the_reward_prediction_to_leave_the_side_that_paid(tmp_path, reward_prediction):
+    """In training the rewarded picture mostly stays on its side, which is learnt first, and without it at last."""
+    model = ModelConfig(hidden_sizes=(64,), layer_norm=True, reward_levels=(-5.0, 5.0), reward_by_action=True)
+    config = TrainConfig(
+        task={"name": "psychlab_ids", "images": 8, "sides": "random", "switch": 0.3},
+        cluster="none",
+        run=RunConfig(env_steps=140_000),
+        model=model,
+        algo=AlgorithmConfig(
+            unroll_length=24,
+            batch_unrolls=1,
+            discount=0.8,
+            value_weight=0.02,
+            reward_prediction=reward_prediction,
+            learning_rate=ScheduledConfig(4e-3, 0.0),
+            entropy_weight=ScheduledConfig(0.5, 0.0),
+        ),
+        actors=ActorsConfig(num=1, envs=8),
+    )
+    measures = measures_after_training(config, tmp_path, 500, sides="balanced")
+    assert measures["accuracy_by_trial"][0] == pytest.approx(0.5, abs=0.07)
+    if reward_prediction:
+        assert measures["accuracy_after_first"] > 0.95
+    else:
+        assert measures["accuracy_after_first"] < 0.85
