@@ -25,6 +25,7 @@ VIEWS_OF_A_PICTURE = 64
 _TEST_VIEWS = 1024
 _SHARPNESS = 20.0
 """Of the softmax over cosines."""
+_FEWEST_FEATURES = 8
 _WEIGHT_REST = 0.5
 """Of what is shown and where the gaze is, beside the pictures."""
 
@@ -88,7 +89,17 @@ class ScreenLesson(Lesson):
         self.pictures, self.held_out = self._train.pictures, test.pictures
         self.steps_per_epoch = -(-self.pictures * VIEWS_OF_A_PICTURE // batch_size)
 
-    def head(self, width: int) -> nn.Module:  # noqa: D102  # see Lesson
+    def head(self, width: int) -> nn.Module:
+        """See `Lesson.head`.
+
+        Raises:
+            ValueError: if the features are too few to be shared out.
+        """
+        if width < _FEWEST_FEATURES:
+            raise ValueError(
+                f"data=screen shares the encoder's features out to two pictures and the rest: at least "
+                f"{_FEWEST_FEATURES} are needed, encoder_sizes ends in {width}"
+            )
         return Head(width, self.pictures)
 
     def epoch(self) -> Iterator[tuple[Tensor, Glimpses]]:

@@ -172,6 +172,7 @@ def test_the_verb_trains_writes_and_explains(folder, tmp_path):
         (["size=10"], "too small for encoder 'conv'"),
         (["encoder=none", "encoder_sizes=[]"], "has nothing to train"),
         (["epochs=0"], "epochs and batch_size must be at least 1"),
+        (["data=screen", "screen.pool=10", "encoder_sizes=[8,8,4]"], "at least 8 are needed, encoder_sizes ends in 4"),
         (["epochs=many"], "could not be converted to Integer"),
     ],
 )

@@ -21,8 +21,8 @@ LEVEL = "harlow"
 class LabEnv(VectorTask):
     """One episode of DeepMind Lab's own level. Rewards are those of the settings, in the place of the game's.
 
-    The level has six trials, 18,000 frames and pictures of its own choice: `pool`, `split`, `start_yaw` and
-    `randomise` say nothing here, and `images` is a folder or `dummy`. Pictures to hold out lie in another
+    The level has six trials, 18,000 frames and pictures of its own choice: `pool`, `split`, `switch`, `start_yaw`
+    and `randomise` say nothing here, and `images` is a folder or `dummy`. Pictures to hold out lie in another
     folder. A trial is complete when it is paid.
 
     Raises:
