@@ -141,7 +141,6 @@ class Agent(nn.Module):
         one_hot = torch.cat((torch.zeros(1, spec.num_actions), torch.eye(spec.num_actions)))
         self.one_hot: Tensor
         self.register_buffer("one_hot", one_hot, persistent=False)
-        self._action_width = sizes.prev_action
         self.reward_levels: Tensor
         self.register_buffer("reward_levels", torch.tensor(model.reward_levels), persistent=False)
 
@@ -175,7 +174,7 @@ class Agent(nn.Module):
         """
         if first is not None:
             state = self.core.reset(state, first)
-        return self.core.step(self._inputs(self._encoded(obs), prev_action, prev_reward, recall), state)
+        return self.core.step(self._inputs(obs, prev_action, prev_reward, recall), state)
 
     def unroll(
         self,
@@ -202,9 +201,7 @@ class Agent(nn.Module):
         recall: Sequence[Tensor] = (),
     ) -> Tensor:
         """What the heads read in an unroll, [T, B, H]; arguments as in `unroll`."""
-        features = self._encoded(obs.flatten(0, 1)).unflatten(0, first.shape)
-        output: Tensor = self.core.unroll(self._inputs(features, prev_action, prev_reward, recall), first, state)
-        return output
+        return self.core.unroll(self._inputs(obs, prev_action, prev_reward, recall), first, state)
 
     def heads(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Policy logits [..., A] and values [...] from the core's output [..., H]."""
@@ -220,16 +217,14 @@ class Agent(nn.Module):
         recall: Sequence[Tensor] = (),
     ) -> Tensor:
         """How far each unit let in what was recalled, [T, B, H]; arguments as in `unroll`."""
-        features = self._encoded(obs.flatten(0, 1)).unflatten(0, first.shape)
-        inputs = self._inputs(features, prev_action, prev_reward, recall)
+        inputs = self._inputs(obs, prev_action, prev_reward, recall)
         return self.core.reinstatement_gate(inputs, first, state, self.core.unroll(inputs, first, state))
 
-    def _encoded(self, obs: Tensor) -> Tensor:
-        features: Tensor = self.norm(self.encoder(obs))
-        return features
-
-    def _inputs(self, features: Tensor, prev_action: Tensor, prev_reward: Tensor, recall: Sequence[Tensor]) -> Inputs:
-        action = self.one_hot.index_select(0, (prev_action + 1).flatten()).unflatten(0, prev_action.shape)
+    def _inputs(self, obs: Tensor, prev_action: Tensor, prev_reward: Tensor, recall: Sequence[Tensor]) -> Inputs:
+        """Of a step, [B, ...], or of an unroll, [T, B, ...]."""
+        shape = prev_action.shape
+        features = self.norm(self.encoder(obs.flatten(0, len(shape) - 1))).unflatten(0, shape)
+        action = self.one_hot.index_select(0, (prev_action + 1).flatten()).unflatten(0, shape)
         reward = prev_reward.unsqueeze(-1)
         if not self.spec.model.see_reward:
             reward = reward[..., :0]
@@ -237,7 +232,8 @@ class Agent(nn.Module):
             reward = ((reward - self.reward_levels).abs() < 1e-4).float()
         if self.spec.model.reward_by_action:
             reward = (action.unsqueeze(-1) * reward.unsqueeze(-2)).flatten(-2)
-        action = action[..., : self._action_width]
+        if not self.spec.model.see_action:
+            action = action[..., :0]
         return Inputs(features, action, reward, self._recalled(recall, reward))
 
     def _recalled(self, recall: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from .sides import check_sides
 
 ENVIRONMENTS = ("screen", "dmlab")
 SPLITS = ("train", "test", "all")
+
 LONGEST_STEP = 16
 """Frames of a step. Two responses are never closer than 17 frames, so that a step completes one trial at most."""
 
