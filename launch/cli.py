@@ -52,7 +52,7 @@ def main() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     sys.argv = [f"{sys.argv[0]} {verb}", *(_override(verb, argument) for argument in arguments)]
-    importlib.import_module(f".{verb}", __package__).main()
+    importlib.import_module(f".verbs.{verb}", __package__).main()
 
 
 PATHS = ("run=", "resume=", "out=", "data=", "model.encoder_from=")

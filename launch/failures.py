@@ -19,9 +19,9 @@ from ..learner.pretraining import NonFinitePretrainingError
 from ..learner.snapshot import DifferentAgentError
 from .config import ConfigError
 from .console import errors
-from .engine import LearnerFailedError, StoreFullError
-from .run_folder import NotARunFolderError
-from .storage import StorageError
+from .engines.protocol import LearnerFailedError, StoreFullError
+from .run.folder import NotARunFolderError
+from .run.storage import StorageError
 
 _EXPECTED = (
     ActorsFailedError,

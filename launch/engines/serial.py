@@ -1,0 +1,113 @@
+"""The engine of one process, without Ray: for debugging, tests, sweeps of light tasks and exact reproducibility."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...actors.rollout import UnrollReport
+from ...learner import snapshot
+from ...learner.checkpoint import Checkpoint, CheckpointFolder
+from ...learner.learner import Learner, NonFiniteLossError
+from ...models.flat import Vector
+from ...replay.handoff import Handoff
+from ...replay.trajectory import Array, Trajectory
+from ..config import TrainConfig
+from .protocol import WINDOW, Counters, Update
+from .specs import agent_for, batch_unrolls, make_worker, pack_workers, unpack_workers, worker_specs
+
+
+class SerialEngine:
+    """Workers and learner take turns in this process.
+
+    Args:
+        config: of the run.
+        folder: of the run, for checkpoints.
+        checkpoint: to go on from.
+        encoder: the encoder's first weights (`learner.pretrained`), where there is no checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        checkpoint: Checkpoint | None,
+        encoder: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        torch.set_num_threads(1)
+        self._config = config
+        self._folder = folder
+        self._checkpoints = CheckpointFolder(folder / "checkpoints", config.run.keep_checkpoints)
+        self._learner = Learner(
+            agent_for(config),
+            config.algo,
+            config.run.env_steps,
+            config.seed,
+            config.learner.device,
+            config.learner.bf16,
+        )
+        self._workers = [make_worker(config, spec, self._learner.device) for spec in worker_specs(config)]
+        if checkpoint is not None:
+            snapshot.restore(self._learner, checkpoint)
+            self._restore_workers(checkpoint)
+        elif encoder is not None:
+            self._learner.load_encoder(encoder)
+        self._handoff: Handoff[tuple[Trajectory, UnrollReport]] = Handoff(batch_unrolls(config))
+        self._published = deque([self._publish()], maxlen=config.actors.lag_updates + 1)
+        self._window: deque[Mapping[str, Array]] = deque(maxlen=WINDOW)
+        self._turn = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Of the learner."""
+        return self._learner.device
+
+    def step(self) -> Update:  # noqa: D102  # see Engine
+        while (taken := self._handoff.take()) is None:
+            worker = self._workers[self._turn % len(self._workers)]
+            self._turn += 1
+            if worker.params_version != self._published[0][0]:
+                worker.load(*self._published[0])
+            unroll = worker.unroll()
+            self._window.append(unroll.info)
+            self._handoff.put((unroll.trajectory, unroll.report))
+        batch = self._learner.stage([trajectory for trajectory, _ in taken])
+        try:
+            metrics = self._learner.update(batch)
+        except NonFiniteLossError as error:
+            path = snapshot.save_batch(self._folder, snapshot.batch_arrays(batch))
+            raise NonFiniteLossError(f"{error}; the batch lies in {path}") from None
+        if self._learner.progress.updates % self._config.algo.broadcast_every == 0:
+            self._published.append(self._publish())
+        return Update(metrics, [report for _, report in taken])
+
+    def counters(self) -> Counters:  # noqa: D102
+        handoff = self._handoff
+        return Counters(handoff.learner_waited_s, handoff.data_waited_s, handoff.taken, len(self._workers), 0, 0)
+
+    def window(self) -> list[Mapping[str, Array]]:  # noqa: D102
+        return list(self._window)
+
+    def parameters(self) -> tuple[int, Vector]:  # noqa: D102
+        return self._learner.progress.updates, self._learner.parameters_vector()
+
+    def _publish(self) -> tuple[int, Vector | torch.Tensor]:
+        """Version and parameters for the workers, where they act."""
+        if self._config.actors.device == "learner":
+            return self._learner.progress.updates, self._learner.parameters_tensor()
+        return self.parameters()
+
+    def save(self, extra: Mapping[str, Any], best: bool) -> None:  # noqa: D102
+        states = [worker.state() for worker in self._workers]
+        self._checkpoints.save(snapshot.take(self._learner, *pack_workers(extra, states)), best)
+
+    def close(self) -> None:  # noqa: D102
+        pass
+
+    def _restore_workers(self, checkpoint: Checkpoint) -> None:
+        for worker, state in zip(self._workers, unpack_workers(checkpoint, len(self._workers)), strict=False):
+            worker.restore(*state)

@@ -1,0 +1,1 @@
+"""The lessons that an encoder can be taught before an agent learns."""

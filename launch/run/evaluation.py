@@ -1,0 +1,213 @@
+"""Evaluation of a run with frozen weights on fresh episodes, and everything that is written and shown of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from matplotlib.figure import Figure
+
+from ...actors.device_rollout import DeviceRollout
+from ...actors.evaluation import evaluate
+from ...actors.rollout import RolloutWorker, WorkerSpec
+from ...actors.video import film_episode, save_gif
+from ...envs import registry
+from ...envs.groups import groups_of
+from ...envs.memory import gate_by_unit, memory_figures, memory_measures
+from ...envs.tensors import NoTensorTaskError
+from ...envs.trials import Evaluation
+from ...learner import snapshot
+from ...learner.batch import resolve_device
+from ...learner.checkpoint import Checkpoint
+from ...models.lesion import close_gates
+from ...replay.trajectory import Array
+from ..config import ConfigError, TrainConfig, task_settings
+from ..console import console
+from ..engines.specs import Worker
+from .film import action_names, with_thoughts
+from .folder import RunFolder
+from .measures import flatten, results_table
+
+EVALUATION_STREAM = 1_000_000
+"""In the place of an actor's number: seeds of the evaluation, which no actor has."""
+
+UNROLL = 100
+
+FILM = "episode.gif"
+"""In a run's figures: one episode."""
+
+BOOK_KEEPING = {"task", "seed", "episodes", "env_steps", "training_episodes", "wall_s", "steps_per_second"}
+"""Names in `results.json` that are no measures of behaviour."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What fresh episodes with frozen weights gave."""
+
+    measures: dict[str, Any]
+    """By their names in `results.json`."""
+    trials: dict[str, Array]
+    """The table of trials, see `envs.trials`."""
+    memory: dict[str, Array]
+    """See `envs.trials.Evaluation.memory`."""
+
+
+def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> Played:
+    """Play fresh episodes with a checkpoint's weights.
+
+    Raises:
+        ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action).
+    """
+    worker = _prepared(_worker(config, checkpoint), config, checkpoint)
+    with console.status("evaluating") as status:
+        total = config.evaluate.episodes
+        recorder = evaluate(
+            worker, total, config.algo.discount, lambda done: status.update(f"evaluating: {done}/{total} episodes")
+        )
+    trials = recorder.trials()
+    units = trials.pop("gate_by_unit", None)
+    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    task = registry.get(config.task_name)
+    measures = {
+        "return": float(recorder.returns.mean()),
+        "episode_length": float(recorder.lengths.mean()),
+        **task.summarise(trials, settings),
+        **task.analyse(trials, settings),
+        **memory_measures(trials, task.condition),
+    }
+    if units is not None:
+        measures["gate_by_unit"] = gate_by_unit(trials, units, task.condition)
+    return Played(measures, trials, worker.memory.last_life if worker.memory is not None else {})
+
+
+def _spec(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> WorkerSpec:
+    """Of a worker that plays the evaluation's task."""
+    return WorkerSpec(
+        task=config.task_name,
+        task_options=config.evaluation_task_options,
+        model=snapshot.agent_of(checkpoint).model,
+        num_envs=num_envs,
+        unroll_length=unroll_length,
+        seed=config.seed,
+        actor_id=EVALUATION_STREAM,
+        greedy=config.evaluate.greedy,
+    )
+
+
+def _worker(config: TrainConfig, checkpoint: Checkpoint) -> Worker:
+    """What plays the evaluation: where the training was played, if there is such a device here and the task allows."""
+    spec = _spec(config, checkpoint, min(config.evaluate.envs, config.evaluate.episodes), UNROLL)
+    if config.actors.device == "learner":
+        device = resolve_device("cpu" if config.learner.device == "cpu" else "auto")
+        with contextlib.suppress(NoTensorTaskError):  # such as an agent of our own screen in the real game
+            return DeviceRollout(spec, device, config.learner.bf16)
+    return RolloutWorker(spec)
+
+
+W = TypeVar("W", RolloutWorker, Worker)
+
+
+def _prepared(worker: W, config: TrainConfig, checkpoint: Checkpoint) -> W:
+    """The worker with a checkpoint's weights."""
+    torch.set_num_threads(1)
+    agent = snapshot.agent_of(checkpoint)
+    if worker.agent.spec != agent:
+        raise ConfigError(
+            f"the trained agent takes observations of shape {agent.obs_shape} and has {agent.num_actions} actions; "
+            f"this task has shape {worker.agent.spec.obs_shape} and {worker.agent.spec.num_actions} actions"
+        )
+    worker.agent.load_state_dict(snapshot.agent_tensors(checkpoint))
+    if config.evaluate.closed_units:
+        try:
+            close_gates(worker.agent, config.evaluate.closed_units)
+        except ValueError as error:
+            raise ConfigError(f"closed_units: {error}") from error
+    return worker
+
+
+def evaluate_run(
+    folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`; returns the latter."""
+    played = evaluate_checkpoint(config, checkpoint)
+    counters = checkpoint.scalars
+    wall_s = float(counters.get("wall_s", 0.0))
+    results = {
+        "task": config.task_name,
+        "seed": config.seed,
+        "episodes": config.evaluate.episodes,
+        "env_steps": counters["env_steps"],
+        "training_episodes": counters.get("episodes", 0),
+        "wall_s": wall_s,
+        "steps_per_second": counters["env_steps"] / wall_s if wall_s else 0.0,
+        **played.measures,
+    }
+    output.path.mkdir(parents=True, exist_ok=True)
+    output.write_trials(played.trials)
+    output.write_memory(played.memory)
+    output.write_results(results)
+    with console.status("drawing"):
+        figures = draw([as_evaluation(config, output, folder)], config)
+        output.write_figures(figures)
+        player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), config, checkpoint)
+        names = action_names(registry.get(config.task_name), player.agent.spec.num_actions)
+        frames = with_thoughts(film_episode(player), names)
+        save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
+    return results, figures
+
+
+def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder, group: str = "") -> Evaluation:
+    """What figures are drawn from: the saved evaluation, and the curves of the training.
+
+    Args:
+        config: of the run.
+        evaluated: where the evaluation lies.
+        trained: where the run lies.
+        group: the agent's name among others; its own if empty.
+
+    Raises:
+        NotARunFolderError: if there is no evaluation yet.
+    """
+    return Evaluation(
+        evaluated.read_trials(),
+        trained.read_history(),
+        label=f"seed {config.seed}",
+        group=group or config.model.agent_name,
+        memory=evaluated.read_memory(),
+    )
+
+
+def draw(evaluations: Sequence[Evaluation], config: TrainConfig) -> dict[str, Figure]:
+    """The figures of the task and of the agents' memories."""
+    task = registry.get(config.task_name)
+    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    drawn = memory_figures(evaluations, task.condition)
+    groups = groups_of(evaluations)
+    if task.side_by_side or len(groups) == 1:
+        return {**task.figures(evaluations, settings), **drawn}
+    for group, own in groups.items():
+        suffix = group.replace(", ", "_")
+        drawn = {**{f"{name}_{suffix}": figure for name, figure in task.figures(own, settings).items()}, **drawn}
+    return drawn
+
+
+def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFolder) -> None:
+    """The table of results beside the ideal and published values, and where to look."""
+    task = registry.get(config.task_name)
+    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    references = task.references(settings)
+    shown = {k: v for k, v in results.items() if k not in BOOK_KEEPING and k not in long_measures(results)}
+    title = f"{task.name}: {results['episodes']:,} fresh episodes, frozen weights"
+    console.print(results_table(title, [shown], references))
+    for path in sorted([*output.figures.glob("*.png"), *output.figures.glob("*.gif")]):
+        console.print(f"figure       {output.shown(path)}")
+    console.print(f"all numbers  {output.shown(output.results)}")
+    console.print(f"each trial   {output.shown(output.evaluation)}")
+
+
+def long_measures(results: Mapping[str, Any]) -> set[str]:
+    """Names of measures with so many numbers that they belong in a file, not in a table."""
+    return {name for name, value in results.items() if len(flatten({name: value})) > 8}

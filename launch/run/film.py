@@ -1,0 +1,86 @@
+"""What an agent thinks, under the pictures of an episode: trial, last choice and reward, value, policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...actors.video import Film
+from ...envs.canvas import INK, Canvas, Color
+from ...envs.registry import Task
+from ...replay.trajectory import NO_ACTION
+
+LEAST_WIDTH = 252
+"""Smaller frames are enlarged, each pixel to a square."""
+
+PANEL_HEIGHT = 118
+MARGIN = 10
+VALUE: Color = (64, 112, 176)
+POLICY: Color = (216, 132, 44)
+GAZE: Color = (240, 60, 60)
+GROUND: Color = (222, 222, 226)
+
+
+def action_names(task: Task, num_actions: int) -> list[str]:
+    """The task's names of its actions, or numbers where its options change how many there are."""
+    known = task.actions if len(task.actions) == num_actions else ()
+    return list(known) or [f"action {i + 1}" for i in range(num_actions)]
+
+
+def with_thoughts(film: Film, names: Sequence[str]) -> NDArray[np.uint8]:
+    """The film's frames, enlarged where they are small, each over a panel: [N, height, width, 3].
+
+    Args:
+        film: of one episode.
+        names: of the actions.
+    """
+    scale = -(-LEAST_WIDTH // film.frames.shape[2])
+    frames = film.frames.repeat(scale, axis=1).repeat(scale, axis=2)
+    # One scale for the whole episode, with zero on it.
+    bounds = min(0.0, float(film.value.min())), max(0.0, float(film.value.max()), 1e-6)
+    return np.stack([_page(film, i, frame, names, bounds) for i, frame in enumerate(frames)])
+
+
+def _page(
+    film: Film, i: int, frame: NDArray[np.uint8], names: Sequence[str], bounds: tuple[float, float]
+) -> NDArray[np.uint8]:
+    height, width = frame.shape[:2]
+    canvas = Canvas(width, height + PANEL_HEIGHT)
+    canvas.picture(0, 0, frame)
+    if film.gaze is not None:
+        x, y = film.gaze[i]
+        canvas.ring(x * width, y * height, max(4.0, width / 40), GAZE)
+    action = int(film.prev_action[i])
+    last = "" if action == NO_ACTION else f"   last: {names[action]}, {film.prev_reward[i]:+.2f}"
+    canvas.text(width / 2, height + 14, f"trial {int(film.trial[i]) + 1}{last}", size=13)
+    _value(canvas, width, height + 34, float(film.value[i]), bounds)
+    _policy(canvas, width, height + 52, film.policy[i], names)
+    return canvas.pixels
+
+
+def _value(canvas: Canvas, width: int, y: int, value: float, bounds: tuple[float, float]) -> None:
+    """A bar from zero, and the number."""
+    low, high = bounds
+    left, right = MARGIN + 74, width - MARGIN
+    canvas.text(MARGIN + 32, y, f"V {value:+.2f}", size=13)
+
+    def place(at: float) -> float:
+        return left + (right - left) * (at - low) / (high - low)
+
+    canvas.line(left, y, right, y, GROUND, width=8)
+    canvas.line(place(0.0), y, place(value), y, VALUE, width=8)
+    canvas.line(place(0.0), y - 7, place(0.0), y + 7, INK, width=1)
+
+
+def _policy(canvas: Canvas, width: int, top: int, policy: NDArray[np.float32], names: Sequence[str]) -> None:
+    """One column an action, as high as its probability."""
+    tall, column = 44, (width - 2 * MARGIN) / len(policy)
+    thickness = int(max(1, min(34, column - 4)))
+    fits = max(1, int(column / 6.5))
+    for action, probability in enumerate(policy):
+        x = MARGIN + (action + 0.5) * column
+        canvas.line(x, top, x, top + tall, GROUND, width=thickness)
+        canvas.line(x, top + tall * (1 - float(probability)), x, top + tall, POLICY, width=thickness)
+        canvas.text(x, top + tall + 11, names[action][:fits], size=11)

@@ -1,0 +1,203 @@
+"""The run folder: everything a run leaves behind, by name. No mathematics, only files."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import itertools
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
+from safetensors.numpy import load_file, save_file
+
+from ...learner.checkpoint import CheckpointFolder
+from ...replay.trajectory import Array
+
+
+class NotARunFolderError(ValueError):
+    """The path does not lead to a run folder."""
+
+
+def _json_ready(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_json_ready(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class RunFolder:
+    """Paths and files of one run (`runs/<task>/<time>_<name>/`).
+
+    Args:
+        path: where the files are.
+        url: where a mirror brings them (see `mirror.py`), and so what a person calls the run; None: nowhere.
+    """
+
+    def __init__(self, path: Path, url: str | None = None) -> None:
+        self.path = path
+        self.location = str(path) if url is None else url
+        self._url = url
+        self.config = path / "config.yaml"
+        self.metrics = path / "metrics.csv"
+        self.evaluation = path / "evaluation.parquet"
+        self.memory = path / "memory.safetensors"
+        self.results = path / "results.json"
+        self.provenance = path / "provenance.json"
+        self.figures = path / "figures"
+
+    @classmethod
+    def new(cls, path: Path) -> RunFolder:
+        """A folder for a new run; another name if a run of the same second has this one."""
+        names = itertools.chain([path.name], (f"{path.name}_{number}" for number in itertools.count(2)))
+        folder = next(f for name in names if not (f := cls(path.absolute().with_name(name))).config.exists())
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """An existing run.
+
+        Raises:
+            NotARunFolderError: saying what is missing.
+        """
+        folder = cls(Path(path).expanduser().absolute())
+        if not folder.path.is_dir():
+            raise NotARunFolderError(f"there is no folder {folder.path}")
+        if not folder.config.is_file():
+            raise NotARunFolderError(
+                f"{folder.path} is not a run folder: it has no config.yaml (runs lie under runs/<task>/<time>_<name>)"
+            )
+        return folder
+
+    def shown(self, path: Path) -> str:
+        """A file of this folder as a person would write it: from the current folder, or as a URL."""
+        if self._url is not None:
+            return f"{self._url}/{path.relative_to(self.path).as_posix()}"
+        try:
+            return str(path.relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
+    def checkpoints(self, keep: int = 3) -> CheckpointFolder:
+        """The run's checkpoints."""
+        return CheckpointFolder(self.path / "checkpoints", keep)
+
+    def evaluation_called(self, name: str) -> RunFolder:
+        """Where an evaluation under a name of its own lies."""
+        inside = f"evaluations/{name}"
+        return RunFolder(self.path / inside, None if self._url is None else f"{self._url}/{inside}")
+
+    def write_config(self, composed: DictConfig) -> None:
+        """The resolved configuration, as YAML."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(composed, self.config, resolve=True)
+
+    def read_config(self) -> DictConfig:
+        """What `write_config` wrote."""
+        loaded = OmegaConf.load(self.config)
+        if not isinstance(loaded, DictConfig):
+            raise NotARunFolderError(f"{self.config} does not hold a configuration")
+        return loaded
+
+    def write_provenance(self) -> None:
+        """Command, versions, git commit and machine; a resumed run adds itself to the list."""
+        entries = json.loads(self.provenance.read_text()) if self.provenance.is_file() else []
+        packages = ("prefrontal", "torch", "ray", "numpy", "gymnasium", "hydra-core", "safetensors")
+        entries.append(
+            {
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "command": sys.argv,
+                "python": platform.python_version(),
+                "packages": {name: importlib.metadata.version(name) for name in packages},
+                "git_commit": _git_commit(),
+                "machine": {"system": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count()},
+            }
+        )
+        self.provenance.write_text(json.dumps(entries, indent=2) + "\n")
+
+    def write_results(self, results: Mapping[str, Any], name: str = "results.json") -> None:
+        """`results.json`: every number that the end of a run prints, by name; what is not a number becomes null."""
+        (self.path / name).write_text(json.dumps(_json_ready(results), indent=2) + "\n")
+
+    def read_results(self) -> dict[str, Any]:
+        """What `write_results` wrote."""
+        results: dict[str, Any] = json.loads(self.results.read_text())
+        return results
+
+    def write_trials(self, trials: Mapping[str, Array]) -> None:
+        """`evaluation.parquet`: one row a trial."""
+        pq.write_table(pa.table({name: pa.array(column) for name, column in trials.items()}), self.evaluation)
+
+    def read_trials(self) -> dict[str, Array]:
+        """What `write_trials` wrote, as columns.
+
+        Raises:
+            NotARunFolderError: if the run was not evaluated yet (and how to do that).
+        """
+        if not self.evaluation.is_file():
+            raise NotARunFolderError(
+                f"{self.location} has no evaluation.parquet yet: run `prefrontal evaluate run={self.location}` first"
+            )
+        table = pq.read_table(self.evaluation)
+        return {name: table[name].to_numpy() for name in table.column_names}
+
+    def write_memory(self, memory: Mapping[str, Array]) -> None:
+        """`memory.safetensors`: what an episodic memory held at the end of a life; no file for an agent without."""
+        if memory:
+            save_file({name: np.ascontiguousarray(column) for name, column in memory.items()}, self.memory)
+
+    def read_memory(self) -> dict[str, Array]:
+        """What `write_memory` wrote; empty if there is no file."""
+        return dict(load_file(self.memory)) if self.memory.is_file() else {}
+
+    def read_history(self) -> dict[str, Array]:
+        """`metrics.csv` as columns; empty if there is none."""
+        if not self.metrics.is_file():
+            return {}
+        with self.metrics.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        if not rows:
+            return {}
+        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+
+    def write_figures(self, figures: Mapping[str, Figure]) -> list[Path]:
+        """Each figure as PNG and SVG; returns the PNGs' paths."""
+        self.figures.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for name, figure in figures.items():
+            for suffix in ("svg", "png"):
+                path = self.figures / f"{name}.{suffix}"
+                figure.savefig(path, dpi=150, bbox_inches="tight")
+            paths.append(path)
+        return paths
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None  # an installed wheel, or no git
+    return done.stdout.strip()

@@ -1,0 +1,317 @@
+"""A run whose folder is a URL: the run works in a local folder, and a thread carries its files to the storage.
+
+TensorBoard and `metrics.csv` append, checkpoints are renamed: no object store can do that, and training must not wait
+for a network. So there is one writer, the driver (a learner on another node sends it the checkpoint), one place where
+it writes, and this module beside it. With that, learner and engines know paths only.
+
+At each checkpoint and at the end, everything that changed is uploaded: first what curves are made of, then checkpoints,
+the newest first; only when all are there, checkpoints that are gone here are removed there. A checkpoint is one file
+with a checksum inside, so the newest one that can be read is what a run goes on from, whenever the driver was killed.
+An upload that fails is tried again at the next checkpoint; the local folder keeps everything.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..console import errors
+from .folder import NotARunFolderError, RunFolder
+from .storage import Storage, StorageError, described, is_url, protocol_of
+
+LAST_TRIES = 3
+"""How often the end of a run tries to upload what is missing."""
+
+LAST_PAUSE_S = 2.0
+"""Seconds between these tries."""
+
+CHECKPOINTS = "checkpoints/update_"
+
+TO_EVALUATE = ("config.yaml", "results.json", "metrics.csv", "checkpoints/*")
+"""Files of a run that `prefrontal evaluate` reads."""
+
+TO_DRAW = ("config.yaml", "results.json", "metrics.csv", "evaluation.parquet", "memory.safetensors")
+"""Files of a run that `prefrontal figures` reads."""
+
+Signature = tuple[int, int]
+"""Size and time of change of a file: what tells that it changed."""
+
+
+class NotUploadedError(OSError):
+    """Files that the storage did not take; the message says where they lie."""
+
+
+def local_copy(url: str) -> Path:
+    """Where a run with this URL works: `runs/s3/bucket/run`."""
+    parts = [part for part in url.split("://", 1)[1].split("/") if part not in ("", ".", "..")]
+    return Path("runs", protocol_of(url).replace(":", "_"), *parts)
+
+
+class Mirror:
+    """One local folder and its URL.
+
+    Args:
+        folder: what is uploaded.
+        storage: where to.
+    """
+
+    def __init__(self, folder: Path, storage: Storage) -> None:
+        self.folder = folder
+        self.storage = storage
+        self._there: dict[str, Signature] = {}
+        self._wake = threading.Condition()
+        self._wanted = self._done = 0
+        self._warned = False
+        self._thread: threading.Thread | None = None
+
+    def fetch(self, wanted: Sequence[str] = ("*",)) -> None:
+        """Fetch the files whose names match a pattern.
+
+        Raises:
+            NotARunFolderError: if there is no run.
+            StorageError: if the storage cannot be read.
+        """
+        names = self.storage.names(wanted)
+        if "config.yaml" not in names:
+            raise NotARunFolderError(f"{self.storage.url} is not a run folder: it has no config.yaml")
+        for name in sorted(names, key=lambda name: name != "config.yaml"):  # which marks the local folder as taken
+            if not _passing(name):
+                self.storage.download(name, self.folder / name)
+        self._there = self._files()
+
+    def upload_soon(self) -> None:
+        """Let the thread upload what changed; returns at once."""
+        with self._wake:
+            self._wanted += 1
+            self._wake.notify_all()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, daemon=True, name="upload")
+            self._thread.start()
+
+    def finish(self, way_out: str = "") -> None:
+        """Upload all that is missing.
+
+        Args:
+            way_out: what a person can do if that fails, for the message.
+
+        Raises:
+            NotUploadedError: naming the files that the storage did not take, and what to do.
+        """
+        with self._wake:
+            self._wake.wait_for(lambda: self._thread is None or self._done == self._wanted)
+        problem: Exception | None = None
+        for attempt in range(LAST_TRIES):
+            if attempt:
+                time.sleep(LAST_PAUSE_S)
+            if (problem := self._pass()) is None:
+                return
+        missing = sorted(name for name, signature in self._files().items() if self._there.get(name) != signature)
+        files = f"{len(missing)} file(s) ({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''})"
+        raise NotUploadedError(
+            f"{files if missing else 'the removal of old checkpoints'} could not be brought to {self.storage.url}: "
+            f"{described(problem) if problem else ''}\nnothing is lost: everything lies in {self.folder}{way_out}"
+        )
+
+    def _serve(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._done < self._wanted)
+                wanted = self._wanted
+            problem = self._pass()
+            if problem is not None:
+                errors.print("warning: ", style="yellow", end="")
+                errors.print(
+                    f"{self.storage.url} takes no files, training goes on and tries again at the next checkpoint: "
+                    f"{described(problem)}",
+                    markup=False,
+                )
+            elif self._warned:
+                errors.print(f"{self.storage.url} takes files again", markup=False)
+            self._warned = problem is not None
+            with self._wake:
+                self._done = wanted
+                self._wake.notify_all()
+
+    def _pass(self) -> Exception | None:
+        """Upload what changed, then remove old checkpoints; the first failure ends it, for the others would follow."""
+        try:
+            for name, signature in sorted(self._files().items(), key=lambda item: _order(item[0])):
+                if self._there.get(name) == signature:
+                    continue
+                try:
+                    self.storage.upload(self.folder / name, name)
+                except FileNotFoundError:
+                    if (self.folder / name).exists():
+                        raise
+                    continue  # an old checkpoint, dropped meanwhile
+                self._there[name] = signature
+            here = self._files()
+            for name in [name for name in self._there if name.startswith(CHECKPOINTS) and name not in here]:
+                self.storage.remove(name)
+                del self._there[name]
+        except Exception as error:  # of the storage's client, or of the local disk
+            return error
+        return None
+
+    def _files(self) -> dict[str, Signature]:
+        found = {}
+        for path in self.folder.rglob("*"):
+            name = path.relative_to(self.folder).as_posix()
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue  # dropped meanwhile
+            if path.is_file() and not _passing(name):
+                found[name] = (status.st_size, status.st_mtime_ns)
+        return found
+
+
+def _passing(name: str) -> bool:
+    """Whether a file is being written."""
+    last = name.rpartition("/")[2]
+    return last.startswith(".") or last.endswith(".tmp")
+
+
+def _order(name: str) -> tuple[int, int]:
+    """Curves before the checkpoint that goes with them; of checkpoints the newest first, for it matters most."""
+    if name.startswith(CHECKPOINTS):
+        number = name.removeprefix(CHECKPOINTS).partition(".")[0]
+        return 1, -int(number) if number.isdigit() else 0
+    return (2, 0) if name.startswith("checkpoints/") else (0, 0)
+
+
+@contextmanager
+def run_at(location: str, wanted: Sequence[str]) -> Iterator[RunFolder]:
+    """An existing run to read from and to write results to; what is written at a URL is uploaded at the end.
+
+    Args:
+        location: a path or a URL.
+        wanted: patterns of the files that are read.
+
+    Raises:
+        NotARunFolderError: if there is none.
+        StorageError: if its storage cannot be read.
+        NotUploadedError: if what was written could not be uploaded; it stays in a temporary folder then.
+    """
+    if not is_url(location):
+        yield RunFolder.open(location)
+        return
+    with _temporary_copy(location) as mirror:
+        mirror.fetch(wanted)
+        yield RunFolder(mirror.folder, mirror.storage.url)
+
+
+@contextmanager
+def output_at(location: str) -> Iterator[RunFolder]:
+    """A folder, new or not, to write to; see `run_at`."""
+    if not is_url(location):
+        yield RunFolder(Path(location).absolute())
+        return
+    with _temporary_copy(location) as mirror:
+        yield RunFolder(mirror.folder, mirror.storage.url)
+
+
+@contextmanager
+def _temporary_copy(url: str) -> Iterator[Mirror]:
+    folder = Path(tempfile.mkdtemp(prefix="prefrontal_"))
+    try:
+        mirror = Mirror(folder, Storage(url))
+        yield mirror
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    mirror.finish()
+    shutil.rmtree(folder)
+
+
+def runs_matching(pattern: str) -> list[str]:
+    """URLs of the runs that match a URL with a pattern.
+
+    Raises:
+        StorageError: if the storage cannot be read.
+    """
+    return Storage(pattern).matching_folders()
+
+
+def has_checkpoint(url: str) -> bool:
+    """Whether a run can go on from this URL.
+
+    Raises:
+        StorageError: if the storage cannot be read.
+    """
+    return bool(Storage(url).names(("checkpoints/*.safetensors",)))
+
+
+def new_mirror(url: str, always_this: bool = False) -> Mirror:
+    """For a new run: a local folder, and a URL that takes files; another name if a run has this one.
+
+    Args:
+        url: of the run.
+        always_this: no other name, as for a run that is started again by itself.
+
+    Raises:
+        StorageError: if nothing can be written there.
+    """
+    storage, number = Storage(url), 2
+    storage.check_writable()
+    while not always_this and storage.names(("config.yaml",)):
+        storage, number = Storage(f"{url.rstrip('/')}_{number}"), number + 1
+    return Mirror(RunFolder.new(local_copy(storage.url)).path, storage)
+
+
+def fetched_mirror(url: str) -> Mirror:
+    """For a run that goes on: everything of it, in a new local folder.
+
+    Raises:
+        NotARunFolderError: if there is no run.
+        StorageError: if the storage cannot be read or written.
+    """
+    storage = Storage(url)
+    if not storage.names(("config.yaml",)):
+        raise NotARunFolderError(f"{url} is not a run folder: it has no config.yaml")
+    storage.check_writable()
+    mirror = Mirror(RunFolder.new(local_copy(storage.url)).path, storage)
+    mirror.fetch()
+    return mirror
+
+
+def mirror_of(folder: RunFolder, url: str) -> Mirror:
+    """For a run that goes on from a local folder and whose files are to be (or were not yet) brought to a URL.
+
+    Raises:
+        StorageError: if nothing can be written there, or if a newer checkpoint than the folder's lies there.
+    """
+    storage = Storage(url)
+    storage.check_writable()
+    there, here = storage.names((f"{CHECKPOINTS}*",)), folder.checkpoints().paths()
+    if there and (not here or there[-1] > f"checkpoints/{here[0].name}"):
+        raise StorageError(f"{url} has a newer checkpoint than {folder.path}: go on with it, resume={url}")
+    return Mirror(folder.path, storage)
+
+
+@contextmanager
+def uploading(mirror: Mirror | None) -> Iterator[None]:
+    """Around a training: its files are at the URL when it ends, also when it ends with an error.
+
+    Raises:
+        NotUploadedError: if some are not.
+    """
+    if mirror is None:
+        yield
+        return
+    way_out = f"; bring it there with: prefrontal train resume={mirror.folder} run.folder={mirror.storage.url}"
+    mirror.upload_soon()
+    try:
+        yield
+    except Exception:
+        try:
+            mirror.finish(way_out)
+        except NotUploadedError as error:
+            errors.print(f"warning: {error}", style="yellow", markup=False)
+        raise
+    mirror.finish(way_out)

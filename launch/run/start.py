@@ -1,0 +1,160 @@
+"""How a run begins: its checked configuration, its folder, and what it goes on from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from ...envs import registry
+from ...learner.batch import resolve_device
+from ...learner.checkpoint import Checkpoint
+from ...learner.pretrained import EncoderSpec, read_encoder
+from ...learner.snapshot import agent_of
+from ...models.agent import Agent, describe_difference
+from ..config import ConfigError, TrainConfig, train_config
+from ..console import console, errors
+from ..engines.specs import agent_for
+from .folder import RunFolder
+from .mirror import Mirror, fetched_mirror, has_checkpoint, local_copy, mirror_of, new_mirror
+from .storage import is_url
+
+# Of a sweep whose jobs go to a URL: Hydra itself makes a folder for it, which has to be a path.
+OmegaConf.register_new_resolver(
+    "local_folder", lambda place: str(local_copy(place)) if is_url(place) else place, replace=True
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with, if not with random weights."""
+
+    checkpoint: Checkpoint | None = None
+    """To go on from."""
+    encoder: Mapping[str, Tensor] | None = None
+    """Of `model.encoder_from`; None where there is a checkpoint, which has the encoder as it is by now."""
+
+
+def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror | None]:
+    """The checked configuration, the run folder, what to begin with, and what brings the folder to a URL.
+
+    Raises:
+        ConfigError: for a bad setting, or for a resume that asks for another agent or task than the saved one.
+        PretrainedEncoderError: if `model.encoder_from` leads to no encoder of this network.
+        StorageError: for a URL that cannot be used.
+    """
+    found = _run_to_resume(composed)
+    if found is None:
+        config = _without_rays_beside_each_other(train_config(composed))
+        _check(config)
+        encoder = _pretrained_encoder(config)
+        folder, mirror = _new_run(config, always_this=composed.resume == "auto")
+        folder.write_config(composed)
+        folder.write_provenance()
+        return config, folder, Start(encoder=encoder), mirror
+    folder, mirror = _opened_run(found, str(composed.run.folder))
+    merged = _saved_with_overrides(folder.read_config(), composed)
+    config = _without_rays_beside_each_other(train_config(merged))
+    checkpoint, path, warnings = folder.checkpoints().newest()
+    for warning in warnings:
+        errors.print(f"warning: {warning}", style="yellow")
+    _check(config)
+    where = path if mirror is None else folder.shown(path)
+    difference = describe_difference(agent_of(checkpoint), agent_for(config))
+    if difference:
+        lines = "\n  ".join(difference)
+        raise ConfigError(
+            f"{where} holds another agent than this command asks for (saved -> asked for):\n  {lines}\n"
+            "resume without these overrides, or start a new run"
+        )
+    folder.write_config(merged)
+    folder.write_provenance()
+    console.print(f"going on from {where} ({checkpoint.scalars['env_steps']:,} steps)", style="dim")
+    return config, folder, Start(checkpoint), mirror
+
+
+def _new_run(config: TrainConfig, always_this: bool) -> tuple[RunFolder, Mirror | None]:
+    if is_url(config.run.folder):
+        url = f"{config.run.folder}/{HydraConfig.get().sweep.subdir}" if _sweeping() else config.run.folder
+        mirror = new_mirror(url, always_this)
+        return RunFolder(mirror.folder, mirror.storage.url), mirror
+    path = Path(HydraConfig.get().runtime.output_dir if _sweeping() else config.run.folder)
+    return RunFolder(path.absolute()) if always_this else RunFolder.new(path), None
+
+
+def _opened_run(found: str, asked_for: str) -> tuple[RunFolder, Mirror | None]:
+    """The run at a path or URL; a path together with `run.folder=<URL>` is brought to that URL from now on."""
+    if is_url(found):
+        mirror = fetched_mirror(found)
+        return RunFolder(mirror.folder, mirror.storage.url), mirror
+    folder = RunFolder.open(found)
+    if not is_url(asked_for):
+        return folder, None
+    mirror = mirror_of(folder, asked_for)
+    return RunFolder(folder.path, mirror.storage.url), mirror
+
+
+def _pretrained_encoder(config: TrainConfig) -> dict[str, Tensor] | None:
+    source = config.model.encoder_from
+    if source is None:
+        return None
+    tensors = read_encoder(source, EncoderSpec.of(agent_for(config)))
+    console.print(f"encoder      {source}{' (frozen)' if config.model.encoder_frozen else ''}", style="dim")
+    return tensors
+
+
+def _run_to_resume(composed: DictConfig) -> str | None:
+    """The folder of the run to go on with; with `resume=auto` that of `run.folder`, if it holds a checkpoint already.
+
+    Raises:
+        ConfigError: if `resume=auto` could never find the run again.
+    """
+    if composed.resume != "auto":
+        return None if composed.resume is None else str(composed.resume)
+    node = OmegaConf.to_container(composed, resolve=False)
+    if isinstance(node, dict) and "${now:" in str(node["run"]["folder"]):
+        raise ConfigError("resume=auto needs a folder that is the same each time: run.folder=<folder>")
+    if is_url(composed.run.folder):
+        return str(composed.run.folder) if has_checkpoint(composed.run.folder) else None
+    folder = Path(composed.run.folder)
+    return str(folder) if list((folder / "checkpoints").glob("*.safetensors")) else None
+
+
+def _check(config: TrainConfig) -> None:
+    """What would fail in every process fails here, before any is started."""
+    resolve_device("auto" if config.cluster not in ("none", "local") else config.learner.device)
+    playing = min(config.evaluate.envs, config.evaluate.episodes)
+    try:
+        Agent(agent_for(config))
+        registry.make_vector(config.task_name, config.actors.envs, **config.task_options)
+        registry.make_vector(config.task_name, playing, **config.evaluation_task_options)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _saved_with_overrides(saved: DictConfig, composed: DictConfig) -> DictConfig:
+    """The saved configuration with what this command line changes."""
+    OmegaConf.set_struct(saved, False)
+    for override in HydraConfig.get().overrides.task:
+        key = override.lstrip("+").split("=", 1)[0]
+        if key == "resume":
+            continue
+        value = OmegaConf.select(composed, key)
+        OmegaConf.update(saved, key, value, merge=not OmegaConf.is_config(value))
+    return saved
+
+
+def _sweeping() -> bool:
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def _without_rays_beside_each_other(config: TrainConfig) -> TrainConfig:
+    """In a sweep whose jobs run at the same time, a job is one process: measured, that is faster than one Ray a job."""
+    parallel = _sweeping() and "Basic" not in HydraConfig.get().launcher._target_
+    return dataclasses.replace(config, cluster="none") if parallel and config.cluster == "local" else config

@@ -1,0 +1,40 @@
+"""`prefrontal bench`: how fast this machine trains, and what limits it. Prints a table and writes JSON.
+
+In one run, for one task, network and batch shape: the environment alone, acting alone, the learner alone (the same
+update on one batch, again and again), and everything together through Ray. Rates are environment steps per second of
+wall time and per CPU-second of *all* processes (driver, learner, actors and Ray's own). Steps are trained steps, except
+in the first two rows. A network with an episodic memory is measured beside a plain LSTM of the same size.
+
+With `actors.device=learner` everything is measured on the learner's device, in one process without Ray.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from ..bench.table import measure, show
+from ..config import train_config
+from ..console import console
+from ..failures import reported
+
+
+def run(composed: DictConfig) -> None:
+    """Measure, show, write."""
+    with reported():
+        options = composed.bench
+        counts, simulated = list(options.actor_counts), list(options.simulated_actors)
+        result = measure(train_config(composed), float(options.seconds), counts, simulated)
+        show(result)
+        Path(options.out).write_text(json.dumps(result, indent=2) + "\n")
+        console.print(f"written to {options.out}", style="dim")
+
+
+main = hydra.main(config_path="pkg://prefrontal.conf", config_name="bench", version_base="1.3")(run)
+"""Entry point of the verb; see the module's text."""
+
+if __name__ == "__main__":
+    main()

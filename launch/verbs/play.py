@@ -1,0 +1,116 @@
+"""`prefrontal play`: a person plays a task, in the terminal or (where there is a display) in a window."""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+import tty
+from collections.abc import Mapping
+from typing import Any
+
+import hydra
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from ...envs import registry
+from ...envs.vector import SingleTask
+from ..config import ConfigError, task_settings
+from ..console import console
+from ..failures import reported
+from ..run.film import action_names
+
+QUIT = ("q", "\x03", "\x04")
+
+
+def _display() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform == "darwin"
+
+
+def keys_of(num_actions: int) -> dict[str, int]:
+    """Keys 1, 2, … 9, a, b, … for actions 0, 1, …"""
+    return dict(zip("123456789abcdefghijklm", range(num_actions), strict=False))
+
+
+def _read_key() -> str:
+    """One key without waiting for Enter; a whole line where the input is no terminal."""
+    if not sys.stdin.isatty():
+        line = sys.stdin.readline()
+        return line.strip()[:1] if line else "q"
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setcbreak(descriptor, termios.TCSADRAIN)  # keep what was typed ahead
+        return sys.stdin.read(1)
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def play_in_terminal(env: SingleTask, task: registry.Task, episodes: int, seed: int | None) -> list[float]:
+    """Play; returns the return of each episode that was finished."""
+    keys = keys_of(int(env.action_space.n))  # type: ignore[attr-defined]  # tasks have discrete actions
+    names = action_names(task, len(keys))
+    legend = "  ".join(f"[bold]{key}[/] {name}" for key, name in zip(keys, names, strict=True))
+    returns: list[float] = []
+    for episode in range(episodes):
+        env.reset(seed=None if seed is None else seed + episode)
+        total, steps, ended = 0.0, 0, False
+        console.print(f"\n[bold]{task.name}[/], episode {episode + 1} of {episodes}    {legend}    [bold]q[/] quit")
+        while not ended:
+            console.print(str(env.render()), markup=False)
+            key = _read_key()
+            while key not in keys and key not in QUIT:
+                key = _read_key()
+            if key in QUIT:
+                console.print(f"stopped after {steps} steps with a return of {total:.2f}")
+                return returns
+            _, reward, terminated, truncated, _ = env.step(keys[key])
+            total, steps, ended = total + reward, steps + 1, terminated or truncated
+            console.print(f"{names[keys[key]]}: reward {reward:+.2f}, so far {total:.2f}", style="dim")
+        console.print(str(env.render()), markup=False)
+        console.print(f"episode over: return {total:.2f} in {steps} steps", style="bold")
+        returns.append(total)
+    return returns
+
+
+def play_in_window(env: SingleTask, task: registry.Task, seed: int | None) -> None:
+    """Play in Gymnasium's own window."""
+    from gymnasium.utils.play import play
+
+    keys = keys_of(int(env.action_space.n))  # type: ignore[attr-defined]
+    names = action_names(task, len(keys))
+    console.print("  ".join(f"{key}: {name}" for key, name in zip(keys, names, strict=True)) + "  Esc: quit")
+    total = 0.0
+
+    def show(_: Any, __: Any, ___: Any, reward: float, terminated: bool, truncated: bool, ____: Any) -> None:
+        nonlocal total
+        total += float(reward)
+        if terminated or truncated:
+            console.print(f"episode over: return {total:.2f}", style="bold")
+            total = 0.0
+
+    play(env, keys_to_action=dict(keys), seed=seed, wait_on_player=True, callback=show)
+
+
+def _task_node(composed: DictConfig) -> Mapping[str, Any]:
+    node = OmegaConf.to_container(composed.task, resolve=True)
+    if not isinstance(node, dict):
+        raise ConfigError("task must have a name")
+    return {str(key): value for key, value in node.items()}
+
+
+@hydra.main(config_path="pkg://prefrontal.conf", config_name="play", version_base="1.3")
+def main(composed: DictConfig) -> None:
+    """Entry point of the verb; see the module's text."""
+    with reported():
+        node = _task_node(composed)
+        task_settings(node)
+        task = registry.get(str(node["name"]))
+        options = {key: value for key, value in node.items() if key != "name"}
+        if composed.window is True and not _display():
+            raise ConfigError("window=true needs a display (DISPLAY or WAYLAND_DISPLAY is not set); use window=false")
+        seed = int(np.random.SeedSequence().entropy % 2**31) if composed.seed is None else composed.seed  # type: ignore[operator]
+        if composed.window is True or (composed.window == "auto" and _display()):
+            play_in_window(registry.make_single(str(node["name"]), "rgb_array", **options), task, seed)
+        else:
+            play_in_terminal(registry.make_single(str(node["name"]), "ansi", **options), task, composed.episodes, seed)

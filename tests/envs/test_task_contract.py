@@ -1,0 +1,227 @@
+"""What every task promises, whichever it is: Gymnasium's API, autoreset, info, exact resume, renderings, analyses."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import prefrontal.envs  # noqa: F401  # registers the tasks
+import pytest
+import yaml
+from gymnasium.utils.env_checker import check_env
+from matplotlib.figure import Figure
+from prefrontal.envs import registry
+from prefrontal.envs.trials import Evaluation, TrialRecorder, simulate, trials_of_window
+from prefrontal.launch.run.measures import flatten
+
+CONF = Path(__file__).parents[2] / "conf" / "task"
+ALONE = {"dmlab"}
+"""Tasks that play one episode a process, in a simulator that may not be installed: `test_dmlab.py`."""
+BATCHED = [name for name in registry.tasks() if name not in ALONE]
+SHORTER = {"psychlab_harlow": {"size": 32, "actions": "turn", "max_frames": 400}}
+"""Options of tasks whose episodes or observations would take this file too long."""
+VARIANTS = [(name, SHORTER.get(name, {})) for name in BATCHED] + [
+    ("bandit", {"arms": "restless"}),
+    ("bandit", {"arms": "informative", "trial_number": True}),
+    ("episodic_two_step", {"context_input": True}),
+    ("harlow", {"split": "test"}),
+    ("two_step", {"steps_per_trial": 2, "trials": 10, "trial_number": True}),
+    ("two_step", {"steps_per_trial": 3}),
+]
+names = pytest.mark.parametrize("name", BATCHED)
+variants = pytest.mark.parametrize(("name", "options"), VARIANTS)
+
+
+def play(env, steps, seed=0):
+    """Random actions; yields what each step returned."""
+    rng = np.random.default_rng(seed)
+    for _ in range(steps):
+        yield env.step(rng.integers(env.single_action_space.n, size=env.num_envs))
+
+
+@variants
+def test_gymnasium_checker_and_make(name, options):
+    env = gymnasium.make(registry.get(name).gym_id, render_mode="rgb_array", **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env.unwrapped)
+
+
+@variants
+def test_make_vec_same_step_autoreset(name, options):
+    env = gymnasium.make_vec(registry.get(name).gym_id, num_envs=5, **options)
+    env.reset(seed=3)
+    seen = 0
+    for obs, reward, terminated, truncated, info in play(env, 600):
+        ended = terminated | truncated
+        assert env.observation_space.contains(obs.astype(env.observation_space.dtype))
+        assert reward.shape == (5,)
+        assert np.array_equal(info["_final_obs"], ended)
+        if ended.any():
+            seen += ended.sum()
+            assert info["final_obs"].shape == obs.shape
+            assert (info["trial"][ended & info["trial_done"]] > 0).all()
+    assert seen >= 5
+
+
+@variants
+def test_info_has_the_declared_keys_and_dtypes(name, options):
+    env = registry.make_vector(name, 4, **options)
+    env.reset(seed=0)
+    kept = []
+    for *_, info in play(env, 260):
+        extra = {"_final_obs", "final_obs"}
+        assert set(info) - extra == set(env.info_spec)
+        for key, dtype in env.info_spec.items():
+            assert info[key].dtype == dtype, key
+            assert len(info[key]) == 4
+        kept.append((info["trial"], info["trial"].copy()))
+    assert all(np.array_equal(now, then) for now, then in kept), "info must not change after it was handed out"
+
+
+@variants
+def test_rewards_are_not_changed_after_they_were_handed_out(name, options):
+    env = registry.make_vector(name, 6, **options)
+    env.reset(seed=0)
+    kept = [(reward, reward.copy()) for _, reward, *_ in play(env, 400)]
+    assert all(np.array_equal(now, then) for now, then in kept)
+
+
+@variants
+def test_state_and_restore_continue_bit_for_bit(name, options):
+    first, second = registry.make_vector(name, 7, **options), registry.make_vector(name, 7, **options)
+    first.reset(seed=1)
+    second.reset(seed=99)
+    list(play(first, 33))
+    second.restore(*first.state())
+    for one, other in zip(play(first, 150, seed=5), play(second, 150, seed=5), strict=True):
+        for a, b in zip(one[:4], other[:4], strict=True):
+            assert np.array_equal(a, b)
+
+
+@variants
+def test_seeds_repeat_and_rows_differ(name, options):
+    def rewards(seed):
+        env = registry.make_vector(name, 8, **options)
+        env.reset(seed=seed)
+        return np.array([reward for _, reward, *_ in play(env, 200)])
+
+    assert np.array_equal(rewards(4), rewards(4))
+    assert not np.array_equal(rewards(4), rewards(5))
+    columns = rewards(4).T
+    assert len({column.tobytes() for column in columns}) > 4
+
+
+@variants
+def test_single_environment_plays_like_the_batch(name, options):
+    single, batch = registry.make_single(name, **options), registry.make_vector(name, 1, **options)
+    single.reset(seed=11)
+    batch.reset(seed=11)
+    batch.rng = np.random.Generator(type(single.np_random.bit_generator)())
+    batch.restore(*single._batch.state())
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        action = int(rng.integers(single.action_space.n))
+        _obs, reward, terminated, truncated, info = single.step(action)
+        _, batch_reward, batch_terminated, _, batch_info = batch.step(np.array([action]))
+        assert reward == batch_reward[0]
+        assert terminated == batch_terminated[0]
+        assert info["trial"] == batch_info["trial"][0]
+        if terminated or truncated:
+            break
+
+
+@variants
+def test_renderings(name, options):
+    picture = registry.make_single(name, "rgb_array", **options)
+    text = registry.make_single(name, "ansi", **options)
+    for env in (picture, text):
+        env.reset(seed=0)
+        for _ in range(4):
+            env.step(0)
+    pixels = picture.render()
+    assert pixels.dtype == np.uint8
+    assert pixels.ndim == 3
+    assert len(np.unique(pixels)) > 3
+    assert "trial" in text.render() or "pull" in text.render()
+
+
+@pytest.mark.parametrize("name", list(registry.tasks()))
+def test_configuration_file_has_the_defaults_of_the_settings(name):
+    node = yaml.safe_load((CONF / f"{name}.yaml").read_text())["task"]
+    assert node.pop("name") == name
+    task = registry.get(name)
+    assert task.configure(node) == task.configure()
+    assert set(node) == set(vars(task.configure()))
+
+
+@names
+def test_measures_of_no_trials_and_of_cut_windows(name):
+    task = registry.get(name)
+    settings = task.configure(SHORTER.get(name))
+    assert all(np.isnan(value) for value in flatten(task.summarise({}, settings)).values())
+    env = task.make(settings, 16)
+    env.reset(seed=0)
+    info, first = {key: [] for key in env.info_spec}, [np.ones(16, dtype=bool)]
+    for *_, step_info in play(env, 120):
+        for key, column in info.items():
+            column.append(step_info[key])
+        first.append(step_info["_final_obs"])
+    window = {key: np.array(column) for key, column in info.items()} | {"first": np.array(first)}
+    trials = trials_of_window([window, window])
+    assert len(trials["trial"]) == 2 * window["trial_done"].sum()
+    again = trials_of_window([window])
+    assert flatten(task.summarise(trials, settings)) == pytest.approx(
+        flatten(task.summarise(again, settings)), nan_ok=True
+    )
+
+
+@names
+def test_every_baseline_plays_and_every_figure_is_drawn(name):
+    task = registry.get(name)
+    settings = task.configure(SHORTER.get(name))
+    env = task.make(settings, 50)
+    for factory in task.baselines.values():
+        trials, returns = simulate(env, factory(env), 60, seed=0)
+        assert np.isfinite(returns).all()
+        answered = len(np.unique(trials["episode"]))
+        assert answered == 60 or (name in SHORTER and answered > 30), "who looks around at random may never answer"
+    steps = np.linspace(1e4, 1e6, 20)
+    measures = flatten(task.summarise(trials, settings))
+    history = {"env_steps": steps, "episode_return": steps / 1e6}
+    history |= {key: np.full(20, value) for key, value in measures.items()}
+    for evaluations in ([Evaluation(trials, {})], [Evaluation(trials, history)] * 3):
+        drawn = task.figures(evaluations, settings)
+        assert all(isinstance(figure, Figure) for figure in drawn.values())
+    assert set(flatten(task.references(settings)[0].values)) & set(measures)
+
+
+def test_unknown_names_list_the_choices():
+    with pytest.raises(registry.UnknownTaskError, match="two_step"):
+        registry.get("two_steps")
+    with pytest.raises(ValueError, match="its options are: common, reward"):
+        registry.make_vector("two_step", 2, comon=0.5)
+    with pytest.raises(ValueError, match="choose one of: independent"):
+        registry.make_vector("bandit", 2, arms="dependent")
+
+
+def test_recorder_does_not_favour_short_episodes():
+    """Environments of very different episode lengths: the recorded ones must have the true mixture of lengths."""
+    recorder = TrialRecorder({"trial": np.int16, "trial_done": np.bool_}, num_envs=4, episodes=40)
+    rng = np.random.default_rng(0)
+    left = rng.choice([1, 50], size=4)
+    truth = {env: [int(left[env])] for env in range(4)}
+    while not recorder.done:
+        left -= 1
+        ended = left == 0
+        info = {"trial": np.zeros(4, dtype=np.int16), "trial_done": ended}
+        recorder.add(info, np.ones(4), ended)
+        for env in np.flatnonzero(ended):
+            left[env] = rng.choice([1, 50])
+            truth[int(env)].append(int(left[env]))
+    expected = [truth[k % 4][k // 4] for k in range(40)]
+    assert recorder.lengths.tolist() == expected
+    assert recorder.returns.tolist() == expected
+    assert recorder.trials()["steps"].tolist() == expected

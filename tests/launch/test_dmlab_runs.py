@@ -1,0 +1,166 @@
+"""Runs with DeepMind Lab: games that abort or hang on a real Ray, the whole program, its errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import hydra
+import prefrontal.envs  # noqa: F401  # registers the tasks
+import pytest
+from dmlab_help import (
+    HARLOW,
+    INSTALLED,
+    MODEL,
+    STANDIN,
+    link_pictures,
+    spec,
+    spoil,
+)
+from prefrontal.actors.rollout import agent_spec
+from prefrontal.actors.settings import ActorsConfig
+from prefrontal.envs import registry
+from prefrontal.envs.registry import TaskUnavailableError
+from prefrontal.launch.config import ConfigError, train_config
+from prefrontal.launch.run.start import _check
+from prefrontal.models.agent import Agent
+from prefrontal.models.flat import to_vector
+
+PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
+pytestmark = pytest.mark.usefixtures("standin")
+real_one_first = pytest.mark.skipif(INSTALLED, reason="actors would find the real deepmind_lab first")
+
+
+@pytest.fixture
+def pool_of(ray_session):
+    from prefrontal.actors.pool import ActorPool
+
+    pools = []
+
+    def make_pool(options, **changes):
+        config = ActorsConfig(**{"envs": 1, "backoff_s": 0.05, "cpus": 0.5, "timeout_s": 30.0, **changes})
+        pool = ActorPool([spec(**options)], config)
+        pools.append(pool)
+        agent = Agent(agent_spec(registry.make_vector("dmlab", 1, **{**HARLOW, **options}), MODEL))
+        pool.broadcast(1, to_vector(agent.parameters()))
+        pool.begin()
+        return pool
+
+    yield make_pool
+    for pool in pools:
+        pool.close()
+
+
+def collect(pool, until, limit_s=150):
+    """Unrolls, until the pool is as wanted."""
+    import ray
+
+    finished, deadline = [], time.monotonic() + limit_s
+    while not until(finished):
+        assert time.monotonic() < deadline, f"{len(finished)} unrolls; last failure: {pool.last_failure}"
+        ready, _ = ray.wait(pool.waitables(), timeout=0.1) if pool.waitables() else ([], [])
+        for unroll in pool.collect(ready):
+            finished.append(unroll)
+            pool.feed(unroll)
+        time.sleep(0.005)
+    return finished
+
+
+@real_one_first
+def test_a_picture_that_goes_missing_in_mid_run_costs_one_restart(pool_of, pictures, tmp_path):
+    """The game aborts its process; the pool replaces the actor, and the run goes on."""
+    folder = tmp_path / "pictures"
+    link_pictures(pictures, folder)
+    pool = pool_of({"images": str(folder)})
+    collect(pool, lambda finished: finished)
+    away = folder.rename(tmp_path / "away")
+    finished = collect(pool, lambda _: pool.restarts == 1)
+    away.rename(folder)
+    assert {unroll.generation for unroll in finished} <= {0}
+    finished = collect(pool, lambda finished: len(finished) >= 3)
+    assert {unroll.generation for unroll in finished} == {1}
+    assert pool.restarts == 1
+
+
+@real_one_first
+def test_a_game_that_hangs_with_the_lock_is_replaced(pool_of, tmp_path):
+    marker = tmp_path / "struck"
+    options = {"fault": "hang", "frame": 600, "marker": str(marker)}
+    pool = pool_of({"level": "tests/faults", "images": "", "options": options}, timeout_s=3.0)
+    finished = collect(pool, lambda finished: any(unroll.generation == 1 for unroll in finished))
+    assert {unroll.generation for unroll in finished[:-1]} == {0}, "it played before it hung"
+    assert pool.restarts == 1
+    assert "hangs: no unroll within 3 s" in pool.last_failure
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{marker.read_text()}/exe").exists():  # a dead process that nobody waited for has none
+        assert time.monotonic() < deadline, "the hanging process was left behind"
+        time.sleep(0.05)
+
+
+def composed(*overrides):
+    with hydra.initialize_config_module("prefrontal.conf", version_base="1.3"):
+        return hydra.compose("train", overrides=["task=dmlab", "run.folder=runs/dmlab", *overrides])
+
+
+def test_the_driver_looks_at_everything_before_it_starts_anything(pictures, tmp_path):
+    harlow = ["task.level=harlow", f"task.images={pictures}"]
+    _check(train_config(composed(*harlow)))
+    held_out = f"++evaluate.task.images={tmp_path}"
+    with pytest.raises(TaskUnavailableError, match=r"0001\.png is missing"):
+        _check(train_config(composed(*harlow, held_out)))
+    for override in ("actors.envs=32", "evaluate.envs=64"):
+        with pytest.raises(ConfigError, match=r"set actors\.envs=1 and evaluate\.envs=1"):
+            _check(train_config(composed(*harlow, override)))
+
+
+def call(folder, *arguments, status=0, **environment):
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == status, done.stdout[-3000:]
+    return " ".join(done.stdout.split())
+
+
+def with_standin():
+    return {"PYTHONPATH": os.pathsep.join((str(STANDIN), os.environ["PYTHONPATH"]))}
+
+
+def test_training_with_a_wrong_picture_ends_before_it_starts(pictures, tmp_path):
+    folder = tmp_path / "pictures"
+    link_pictures(pictures, folder)
+    spoil(folder, 12, size=(300, 300))
+    arguments = ["train", "task=dmlab", "task.level=harlow", f"task.images={folder}"]
+    output = call(tmp_path, *arguments, status=2, **with_standin())
+    assert output.startswith("error: task.images:")
+    assert "0012.png is 300 x 300 pixels, not 256 x 256" in output
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(INSTALLED, reason="deepmind_lab is installed")
+def test_without_the_package_the_program_says_how_to_get_it(tmp_path):
+    output = call(tmp_path, "train", "task=dmlab", status=2)
+    for text in ("error: DeepMind Lab is not installed", "Bazel", "pip install dmlab-gym && dmlab-gym build"):
+        assert text in output
+    assert "dmlab" in call(tmp_path, "tasks")
+
+
+def test_a_short_training_in_one_process(tmp_path):
+    small = ["run.env_steps=800", "run.figures=1", "run.log_points=2", "evaluate.episodes=2", "model.encoder=none"]
+    small += ["model.encoder_sizes=[]", "model.hidden_sizes=[8]", "task.width=24", "task.height=16"]
+    harlow = ["task.level=harlow", "task.images=dummy", "task.max_frames=400", "task.actions=turn"]
+    output = call(tmp_path, "train", "task=dmlab", "cluster=none", *harlow, *small, **with_standin())
+    assert "2 fresh episodes" in output
+    (run,) = (path.parent for path in tmp_path.glob("runs/dmlab/*/results.json"))
+    names = {path.name for path in (run / "figures").iterdir()}
+    assert {"accuracy_by_trial.png", "returns.png", "learning_curve.png", "episode.gif"} <= names
+    assert "corrID" not in output
