@@ -100,7 +100,10 @@ class RecurrentLayer(nn.Module):
         self.components = 2 if kind == "lstm" else 1
         with torch.no_grad():
             _, w_hidden, _, b_hidden = self.rnn.parameters()
-            nn.init.orthogonal_(w_hidden)
+            # Gate by gate: each gate's block keeps the length of what it is given. Over the gates stacked it would be
+            # the whole that does, and a gate alone would start with half the gain.
+            for block in w_hidden.chunk(len(w_hidden) // hidden_size):
+                nn.init.orthogonal_(block)
             if kind == "lstm":
                 # Start by remembering: the forget gate (second of four) is biased open (Jozefowicz et al. 2015).
                 b_hidden[hidden_size : 2 * hidden_size].fill_(1.0)

@@ -89,6 +89,16 @@ def test_a_reward_by_action_is_told_in_the_inputs_of_the_action_that_earned_it(l
     assert agent.core.layer.rnn.input_size == 3 + 4 * see_action + expected[0].numel()
 
 
+@pytest.mark.parametrize(("core", "blocks"), [("lstm", 4), ("gru", 3), ("ep_lstm", 5)])
+def test_each_gate_starts_with_recurrent_weights_that_keep_lengths(core, blocks):
+    """The block of each gate is orthogonal, with gain 1: one start for all cores."""
+    agent = Agent(AgentSpec((3,), 2, ModelConfig(core=core, hidden_sizes=(24,))))
+    stacked = agent.core.w_hidden if core == "ep_lstm" else agent.core.layer.rnn.weight_hh_l0
+    assert stacked.shape == (blocks * 24, 24)
+    for block in stacked.detach().double().chunk(blocks):
+        torch.testing.assert_close(block @ block.t(), torch.eye(24, dtype=torch.double), atol=24 * 24 * 2**-23, rtol=0)
+
+
 def test_a_reset_forgets_everything_before_it():
     agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(ModelConfig(), resets=0.0)
     first[20] = True
