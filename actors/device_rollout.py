@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..envs import registry
 from ..envs.tensors import make_generator, restore_generator
-from ..models.agent import Agent
+from ..models.agent import Agent, Seen
 from ..models.flat import Vector, load_vector
 from ..replay.trajectory import NO_ACTION, Array, LastSteps, Trajectory, join_last, on_host
 from .rollout import Unroll, UnrollReport, WorkerSpec, action_noise, agent_spec, check_finite
@@ -149,7 +149,8 @@ class DeviceRollout:
         for t in range(length):
             self._note_inputs(obs[t], columns)
             with autocast:
-                output, state = agent.act(self._obs, self._prev_action, self._prev_reward, self._first, self._state)
+                seen = Seen(self._obs, self._prev_action, self._prev_reward, self._first)
+                output, state = agent.act(seen, self._state)
                 logits = agent.policy(output)
             self._state = tuple(component.float() for component in state)
             logits = logits.float()

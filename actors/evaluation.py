@@ -6,27 +6,26 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..envs.trials import TrialRecorder
+from ..models.agent import Seen
+from ..models.core import State
 from ..replay.trajectory import Trajectory, on_host
 from .device_rollout import DeviceRollout
 from .remembering import INFO
 from .rollout import RolloutWorker
 
-Replayed = tuple[Tensor, Tensor, Tensor, Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]
 
-
-def inputs_of(played: Trajectory) -> Replayed:
+def inputs_of(played: Trajectory) -> tuple[Seen, State]:
     """What the agent was given, as the arguments of `Agent.unroll`."""
-    return (
+    seen = Seen(
         torch.as_tensor(played.obs),
         torch.as_tensor(played.prev_action),
         torch.as_tensor(played.prev_reward),
         torch.as_tensor(played.first),
-        tuple(torch.as_tensor(component) for component in played.initial_state),
         tuple(torch.as_tensor(component) for component in played.recall),
     )
+    return seen, tuple(torch.as_tensor(component) for component in played.initial_state)
 
 
 @torch.inference_mode()

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..envs import registry
 from ..envs.tensors import TensorTask
 from ..envs.vector import VectorTask
-from ..models.agent import Agent, AgentSpec, ModelConfig
+from ..models.agent import Agent, AgentSpec, ModelConfig, Seen
 from ..models.flat import Vector, load_vector
 from ..replay.trajectory import NO_ACTION, Array, LastSteps, Trajectory, join_last, on_host
 from .remembering import INFO, Remembering
@@ -186,14 +186,14 @@ class RolloutWorker:
                 recall, notes = memory.recall(cue)
                 recalls.append(recall)
             starts = torch.from_numpy(first[t]) if first[t].any() else None
-            output, state = agent.act(
+            seen = Seen(
                 torch.from_numpy(obs[t]),
                 torch.from_numpy(prev_action[t]),
                 torch.from_numpy(prev_reward[t]),
                 starts,
-                state,
                 recall,
             )
+            output, state = agent.act(seen, state)
             torch.addmm(agent.policy.bias, output, agent.policy.weight.t(), out=logits[t])
             action = torch.argmax(torch.add(logits[t], noise[t]), -1, out=actions[t]).numpy()
             if memory is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..models.agent import Seen
 from ..models.core import State
 from ..replay.trajectory import Data, Trajectory, join
 
@@ -42,6 +43,11 @@ class Batch:
     """Environment steps that were not replayed."""
     params_versions: tuple[int, ...]
     """Version of the parameters that played each fresh trajectory."""
+
+    @property
+    def seen(self) -> Seen:
+        """What the agent got in each step, [T+1, B, ...]."""
+        return Seen(self.obs, self.prev_action, self.prev_reward, self.first, self.recall)
 
 
 class DeviceError(RuntimeError):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.agent import Agent, AgentSpec
+from ..models.agent import Agent, AgentSpec, Seen
 from ..models.flat import Vector, to_tensor, to_vector
 from ..replay.buffer import ReplayBuffer
 from ..replay.trajectory import Trajectory
@@ -118,9 +118,7 @@ class Learner:
         env_steps = self.progress.env_steps
         learning_rate, entropy_weight = self._learning_rate(env_steps), self._entropy_weight(env_steps)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            output = self.agent.outputs(
-                batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state, batch.recall
-            )
+            output = self.agent.outputs(batch.seen, batch.initial_state)
             logits, value = self.agent.heads(output)
         logits, value = logits[:-1].float(), value.float()
         with torch.no_grad():
@@ -191,7 +189,7 @@ class Learner:
         if batch.last is not None:
             last = batch.last
             action, reward = batch.action[last.time, last.row], batch.reward[last.time, last.row]
-            output, _ = self.agent.act(last.obs, action, reward, None, last.state, last.recall)
+            output, _ = self.agent.act(Seen(last.obs, action, reward, None, last.recall), last.state)
             next_value = next_value.clone()
             next_value[last.time, last.row] = self.agent.value(output).squeeze(-1).float()
         discount = batch.discount * config.discount

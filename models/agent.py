@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +65,21 @@ class AgentSpec:
     model: ModelConfig
     cue_size: int = 0
     """Width of the keys and queries that the task gives to an episodic memory."""
+
+
+class Seen(NamedTuple):
+    """What an agent gets in a step: leading axes are [B], or [T, B] for an unroll."""
+
+    obs: Tensor
+    """[B, ...]"""
+    prev_action: Tensor
+    """[B] int64, NO_ACTION where an episode starts."""
+    prev_reward: Tensor
+    """[B], 0 where an episode starts."""
+    first: Tensor | None
+    """[B] bool, True where an episode starts; of a step also None: none starts in it (saves the reset)."""
+    recall: Sequence[Tensor] = ()
+    """What the episodic memory returned, a `models.dnd.Recall` or its values alone; empty without one."""
 
 
 def _sizes(model: ModelConfig, count: int) -> tuple[int, ...]:
@@ -153,79 +169,35 @@ class Agent(nn.Module):
         memory = self.spec.model.memory
         return Dictionary(lives, memory, memory.key_size or self.spec.cue_size, self.core.recall_size)
 
-    def act(
-        self,
-        obs: Tensor,
-        prev_action: Tensor,
-        prev_reward: Tensor,
-        first: Tensor | None,
-        state: State,
-        recall: Sequence[Tensor] = (),
-    ) -> tuple[Tensor, State]:
-        """One step of B episodes; returns the core's output [B, H] (for `policy` and `value`) and the next state.
+    def act(self, seen: Seen, state: State) -> tuple[Tensor, State]:
+        """One step of B episodes; returns the core's output [B, H] (for `policy` and `value`) and the next state."""
+        if seen.first is not None:
+            state = self.core.reset(state, seen.first)
+        return self.core.step(self._inputs(seen), state)
 
-        Args:
-            obs: [B, ...].
-            prev_action: [B] int64, NO_ACTION where an episode starts.
-            prev_reward: [B], 0 where an episode starts.
-            first: [B] bool, or None when no episode starts in this step (saves the reset).
-            state: recurrent state before the step.
-            recall: what the episodic memory returned, a `models.dnd.Recall` or its values alone; empty without one.
-        """
-        if first is not None:
-            state = self.core.reset(state, first)
-        return self.core.step(self._inputs(obs, prev_action, prev_reward, recall), state)
+    def unroll(self, seen: Seen, state: State) -> tuple[Tensor, Tensor]:
+        """T steps of B episodes: policy logits [T, B, A] and values [T, B]. `seen.first` may be True anywhere."""
+        return self.heads(self.outputs(seen, state))
 
-    def unroll(
-        self,
-        obs: Tensor,
-        prev_action: Tensor,
-        prev_reward: Tensor,
-        first: Tensor,
-        state: State,
-        recall: Sequence[Tensor] = (),
-    ) -> tuple[Tensor, Tensor]:
-        """T steps of B episodes: policy logits [T, B, A] and values [T, B].
-
-        Args: as in `act`, with a leading axis T; `first` [T, B] may be True anywhere.
-        """
-        return self.heads(self.outputs(obs, prev_action, prev_reward, first, state, recall))
-
-    def outputs(
-        self,
-        obs: Tensor,
-        prev_action: Tensor,
-        prev_reward: Tensor,
-        first: Tensor,
-        state: State,
-        recall: Sequence[Tensor] = (),
-    ) -> Tensor:
+    def outputs(self, seen: Seen, state: State) -> Tensor:
         """What the heads read in an unroll, [T, B, H]; arguments as in `unroll`."""
-        return self.core.unroll(self._inputs(obs, prev_action, prev_reward, recall), first, state)
+        return self.core.unroll(self._inputs(seen), _first_of(seen), state)
 
     def heads(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Policy logits [..., A] and values [...] from the core's output [..., H]."""
         return self.policy(output), self.value(output).squeeze(-1)
 
-    def reinstatement_gate(
-        self,
-        obs: Tensor,
-        prev_action: Tensor,
-        prev_reward: Tensor,
-        first: Tensor,
-        state: State,
-        recall: Sequence[Tensor] = (),
-    ) -> Tensor:
+    def reinstatement_gate(self, seen: Seen, state: State) -> Tensor:
         """How far each unit let in what was recalled, [T, B, H]; arguments as in `unroll`."""
-        inputs = self._inputs(obs, prev_action, prev_reward, recall)
+        inputs, first = self._inputs(seen), _first_of(seen)
         return self.core.reinstatement_gate(inputs, first, state, self.core.unroll(inputs, first, state))
 
-    def _inputs(self, obs: Tensor, prev_action: Tensor, prev_reward: Tensor, recall: Sequence[Tensor]) -> Inputs:
+    def _inputs(self, seen: Seen) -> Inputs:
         """Of a step, [B, ...], or of an unroll, [T, B, ...]."""
-        shape = prev_action.shape
-        features = self.norm(self.encoder(obs.flatten(0, len(shape) - 1))).unflatten(0, shape)
-        action = self.one_hot.index_select(0, (prev_action + 1).flatten()).unflatten(0, shape)
-        reward = prev_reward.unsqueeze(-1)
+        shape = seen.prev_action.shape
+        features = self.norm(self.encoder(seen.obs.flatten(0, len(shape) - 1))).unflatten(0, shape)
+        action = self.one_hot.index_select(0, (seen.prev_action + 1).flatten()).unflatten(0, shape)
+        reward = seen.prev_reward.unsqueeze(-1)
         if not self.spec.model.see_reward:
             reward = reward[..., :0]
         elif self.spec.model.reward_levels:
@@ -234,7 +206,7 @@ class Agent(nn.Module):
             reward = (action.unsqueeze(-1) * reward.unsqueeze(-2)).flatten(-2)
         if not self.spec.model.see_action:
             action = action[..., :0]
-        return Inputs(features, action, reward, self._recalled(recall, reward))
+        return Inputs(features, action, reward, self._recalled(seen.recall, reward))
 
     def _recalled(self, recall: Sequence[Tensor], like: Tensor) -> Tensor:
         if not self.has_memory:
@@ -249,6 +221,12 @@ class Agent(nn.Module):
     def parameter_count(self) -> int:
         """Trained parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def _first_of(seen: Seen) -> Tensor:
+    if seen.first is None:
+        raise ValueError("an unroll needs seen.first [T, B]: None is for a step in which no episode starts")
+    return seen.first
 
 
 def describe_difference(old: AgentSpec, new: AgentSpec) -> list[str]:

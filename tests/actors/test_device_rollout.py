@@ -27,7 +27,7 @@ from prefrontal.learner.batch import make_batch
 from prefrontal.learner.checkpoint import CheckpointFolder
 from prefrontal.learner.learner import Learner
 from prefrontal.learner.losses import log_prob
-from prefrontal.models.agent import ModelConfig
+from prefrontal.models.agent import ModelConfig, Seen
 from prefrontal.models.flat import to_vector
 from prefrontal.replay.trajectory import NO_ACTION, join, on_host
 from program import call, runs
@@ -125,15 +125,13 @@ def test_replay_identity_with_resets_inside_the_unroll(device):
         batch = make_batch([played], [], device)
         ends, cut = ends + int((played.discount == 0).sum()), cut + (0 if played.last is None else len(played.last.row))
         with torch.no_grad():
-            logits, _ = worker.agent.unroll(
-                batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state
-            )
+            logits, _ = worker.agent.unroll(batch.seen, batch.initial_state)
         assert ((log_prob(logits[:-1], batch.action) - batch.behaviour_logp).exp() - 1).abs().max() < tolerance
         assert bool((played.prev_action[played.first] == NO_ACTION).all())
     assert ends > 3
     assert cut > 20
     shifted = batch.prev_action.roll(1, dims=0)
-    wrong, _ = worker.agent.unroll(batch.obs, shifted, batch.prev_reward, batch.first, batch.initial_state)
+    wrong, _ = worker.agent.unroll(batch.seen._replace(prev_action=shifted), batch.initial_state)
     assert ((log_prob(wrong[:-1], batch.action) - batch.behaviour_logp).exp() - 1).abs().max() > 1e-3
 
 
@@ -244,11 +242,11 @@ def test_with_bf16_the_recorded_probabilities_are_those_that_acted():
     worker = lively(DeviceRollout(spec(unroll_length=1), CPU, bf16=True))
     for _ in range(3):
         played = worker.unroll().trajectory
-    inputs = (played.obs[0], played.prev_action[0], played.prev_reward[0], played.first[0], played.initial_state)
+    seen = Seen(played.obs[0], played.prev_action[0], played.prev_reward[0], played.first[0])
     found = []
     for enabled in (True, False):
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-            logits = worker.agent.policy(worker.agent.act(*inputs)[0])
+            logits = worker.agent.policy(worker.agent.act(seen, played.initial_state)[0])
         found.append(log_prob(logits.float(), played.action[0]))
     assert torch.equal(found[0], played.behaviour_logp[0])
     assert not torch.equal(found[1], found[0])

@@ -51,14 +51,12 @@ def test_replay_identity_with_resets_inside_the_unroll(model):
     for _ in range(4):
         batch = make_batch([worker.unroll().trajectory], [], CPU)
         resets += int(batch.first[1:].sum())
-        logits, _ = worker.agent.unroll(
-            batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state
-        )
+        logits, _ = worker.agent.unroll(batch.seen, batch.initial_state)
         ratio = (log_prob(logits[:-1], batch.action) - batch.behaviour_logp).exp()
         assert (ratio - 1).abs().max() < 1e-5
     assert resets > 50
     shifted = batch.prev_action.roll(1, dims=0)
-    wrong, _ = worker.agent.unroll(batch.obs, shifted, batch.prev_reward, batch.first, batch.initial_state)
+    wrong, _ = worker.agent.unroll(batch.seen._replace(prev_action=shifted), batch.initial_state)
     assert ((log_prob(wrong[:-1], batch.action) - batch.behaviour_logp).exp() - 1).abs().max() > 1e-3
 
 

@@ -14,7 +14,7 @@ from prefrontal.envs.memory import (
     similarity_map,
 )
 from prefrontal.envs.trials import Evaluation
-from prefrontal.models.agent import Agent, AgentSpec, ModelConfig
+from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen
 from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.lesion import close_gates
 
@@ -85,35 +85,33 @@ def inputs(agent, T=12, B=5):
     torch.manual_seed(1)
     first = torch.rand(T, B) < 0.2
     action = torch.where(first, -1, torch.randint(0, 2, (T, B)))
-    return torch.randn(T, B, 3), action, torch.rand(T, B), first, agent.initial_state(B), (torch.randn(T, B, 48),)
+    seen = Seen(torch.randn(T, B, 3), action, torch.rand(T, B), first, (torch.randn(T, B, 48),))
+    return seen, agent.initial_state(B)
 
 
 def test_gates_are_those_of_the_recurrence():
     """A gate's part in the cell, found by taking the recall of one step away."""
     agent = episodic_agent(squash=False)
-    obs, action, reward, first, state, recall = inputs(agent)
-    gate = agent.reinstatement_gate(obs, action, reward, first, state, recall)
-    carried = state
-    for t in range(len(obs)):
-        with_recall = agent.act(obs[t], action[t], reward[t], first[t], carried, (recall[0][t],))[1]
-        without = agent.act(obs[t], action[t], reward[t], first[t], carried, (torch.zeros_like(recall[0][t]),))[1]
-        torch.testing.assert_close(gate[t], (with_recall[1] - without[1]) / recall[0][t], atol=1e-3, rtol=1e-3)
+    seen, carried = inputs(agent)
+    gate = agent.reinstatement_gate(seen, carried)
+    for t, step in enumerate(zip(*seen[:4], *seen.recall, strict=True)):
+        *others, recall = step
+        with_recall = agent.act(Seen(*others, (recall,)), carried)[1]
+        without = agent.act(Seen(*others, (torch.zeros_like(recall),)), carried)[1]
+        torch.testing.assert_close(gate[t], (with_recall[1] - without[1]) / recall, atol=1e-3, rtol=1e-3)
         carried = with_recall
 
 
 def test_closed_gates_let_nothing_in():
     agent = episodic_agent()
-    obs, action, reward, first, state, recall = inputs(agent)
-    other = (torch.randn_like(recall[0]),)
+    seen, state = inputs(agent)
+    other = seen._replace(recall=(torch.randn_like(seen.recall[0]),))
     close_gates(agent, [3, 17])
-    gate = agent.reinstatement_gate(obs, action, reward, first, state, recall)
+    gate = agent.reinstatement_gate(seen, state)
     assert (gate[..., [3, 17]] == 0).all()
     assert (gate[..., :3] > 0).all()
     close_gates(agent, range(48))
-    assert torch.equal(
-        agent.unroll(obs, action, reward, first, state, recall)[0],
-        agent.unroll(obs, action, reward, first, state, other)[0],
-    )
+    assert torch.equal(agent.unroll(seen, state)[0], agent.unroll(other, state)[0])
 
 
 def test_lesions_that_cannot_be_are_named():

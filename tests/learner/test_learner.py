@@ -13,7 +13,7 @@ from prefrontal.learner.algorithm import AlgorithmConfig, OptimizerConfig, Repla
 from prefrontal.learner.batch import DeviceError, resolve_device
 from prefrontal.learner.checkpoint import Checkpoint
 from prefrontal.learner.learner import Learner, NonFiniteLossError
-from prefrontal.models.agent import ModelConfig
+from prefrontal.models.agent import ModelConfig, Seen
 
 MODEL = ModelConfig(hidden_sizes=(12,))
 
@@ -43,9 +43,7 @@ def test_truncation_bootstraps_from_the_real_last_observation(returns):
     worker.load(0, learner.parameters_vector())
     played = worker.unroll().trajectory
     batch = learner.stage([played])
-    logits, value = learner.agent.unroll(
-        batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state
-    )
+    logits, value = learner.agent.unroll(batch.seen, batch.initial_state)
     with torch.no_grad():
         target, _, _ = learner._returns(batch, logits[:-1], value.detach())
     t, b = int(played.last.time[-1]), int(played.last.row[-1])
@@ -57,9 +55,8 @@ def test_truncation_bootstraps_from_the_real_last_observation(returns):
     first = np.zeros((len(obs), 1), dtype=bool)
     first[0] = True
     with torch.no_grad():
-        _, alone = learner.agent.unroll(
-            *map(torch.from_numpy, (obs, action, reward, first)), learner.agent.initial_state(1)
-        )
+        seen = Seen(*map(torch.from_numpy, (obs, action, reward, first)))
+        _, alone = learner.agent.unroll(seen, learner.agent.initial_state(1))
     expected = played.reward[t, b] + 0.9 * alone[-1, 0]
     assert target[t, b].item() == pytest.approx(expected.item(), abs=1e-5)
 
@@ -83,9 +80,7 @@ def test_the_reward_prediction_learns_what_each_action_pays():
     assert play_and_update(worker, learner, 150)["loss/reward_prediction"] < 0.01
     trajectory = worker.unroll().trajectory
     batch = learner.stage([trajectory])
-    output = learner.agent.outputs(batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state)[
-        :-1
-    ]
+    output = learner.agent.outputs(batch.seen, batch.initial_state)[:-1]
     for action in (0, 1):
         told = learner._reward_prediction(output, torch.full_like(batch.action, action))
         assert told.mean().item() == pytest.approx(action, abs=0.1), "also of the action that was not taken"

@@ -11,7 +11,7 @@ import torch
 from prefrontal.actors.rollout import RolloutWorker, WorkerSpec
 from prefrontal.learner.batch import make_batch
 from prefrontal.learner.losses import log_prob
-from prefrontal.models.agent import ModelConfig
+from prefrontal.models.agent import ModelConfig, Seen
 from prefrontal.models.dnd import Dictionary, MemoryConfig, inverse_kernel_mean
 from prefrontal.models.flat import to_vector
 
@@ -154,9 +154,7 @@ def worker(memory, task="faulty:TASK", options=None, **changes):
 
 
 def ratios(made, batch, recall):
-    logits, _ = made.agent.unroll(
-        batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state, recall
-    )
+    logits, _ = made.agent.unroll(batch.seen._replace(recall=recall), batch.initial_state)
     return (log_prob(logits[:-1], batch.action) - batch.behaviour_logp).exp()
 
 
@@ -193,9 +191,8 @@ def test_what_is_recalled_is_a_cell_state_of_this_life():
     batch = make_batch([played.trajectory], [], CPU)
     cells, state = [], tuple(component[:, :] for component in batch.initial_state)
     for t in range(100):
-        _, state = made.agent.act(
-            batch.obs[t], batch.prev_action[t], batch.prev_reward[t], batch.first[t], state, (batch.recall[0][t],)
-        )
+        seen = Seen(batch.obs[t], batch.prev_action[t], batch.prev_reward[t], batch.first[t], (batch.recall[0][t],))
+        _, state = made.agent.act(seen, state)
         cells.append(state[1].detach().numpy())
     assert info["recalled"][50:].all()
     assert not info["recalled"][:50].any()

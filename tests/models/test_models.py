@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, describe_difference
+from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen, describe_difference
 from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.flat import load_vector, to_vector
 from prefrontal.models.segments import segments_of
@@ -38,31 +38,35 @@ def agent_and_inputs(model, T=40, B=9, resets=0.1, seed=0):
     prev_reward = torch.where(first, 0.0, torch.randint(0, 3, (T, B)) / 2)
     state = tuple(torch.randn_like(component) for component in agent.initial_state(B))
     recall = (torch.randn(T, B, agent.core.recall_size),) if agent.has_memory else ()
-    return agent, torch.randn(T, B, 3), prev_action, prev_reward, first, state, recall
+    return agent, Seen(torch.randn(T, B, 3), prev_action, prev_reward, first, recall), state
+
+
+def steps_of(seen):
+    """What is seen in each step of an unroll."""
+    for t, (obs, prev_action, prev_reward, first) in enumerate(zip(*seen[:4], strict=True)):
+        yield Seen(obs, prev_action, prev_reward, first, tuple(component[t] for component in seen.recall))
 
 
 @models
 @pytest.mark.parametrize("resets", [0.0, 0.03, 0.3, 1.0])
 def test_unroll_equals_steps(model, resets):
-    agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(model, resets=resets)
-    logits, value = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
-    for t in range(len(obs)):
-        now = tuple(component[t] for component in recall)
-        output, state = agent.act(obs[t], prev_action[t], prev_reward[t], first[t], state, now)
+    agent, seen, state = agent_and_inputs(model, resets=resets)
+    logits, value = agent.unroll(seen, state)
+    for t, step in enumerate(steps_of(seen)):
+        output, state = agent.act(step, state)
         torch.testing.assert_close(agent.policy(output), logits[t], atol=2e-6, rtol=1e-5)
         torch.testing.assert_close(agent.value(output).squeeze(-1), value[t], atol=2e-6, rtol=1e-5)
 
 
 @models
 def test_gradients_of_the_unroll_are_those_of_the_steps(model):
-    agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(model, T=12, B=4, resets=0.25)
-    agent.unroll(obs, prev_action, prev_reward, first, state, recall)[0].square().sum().backward()
+    agent, seen, state = agent_and_inputs(model, T=12, B=4, resets=0.25)
+    agent.unroll(seen, state)[0].square().sum().backward()
     fused = {name: p.grad.clone() for name, p in agent.named_parameters() if p.grad is not None}
     agent.zero_grad()
     total = 0.0
-    for t in range(len(obs)):
-        now = tuple(component[t] for component in recall)
-        output, state = agent.act(obs[t], prev_action[t], prev_reward[t], first[t], state, now)
+    for step in steps_of(seen):
+        output, state = agent.act(step, state)
         total = total + agent.policy(output).square().sum()
     total.backward()
     for name, parameter in agent.named_parameters():
@@ -79,7 +83,7 @@ def test_a_reward_by_action_is_told_in_the_inputs_of_the_action_that_earned_it(l
     """The core's input is the features, the action and the reward's inputs: those of one action, of none at first."""
     agent = Agent(AgentSpec((3,), 4, ModelConfig(reward_levels=levels, reward_by_action=True, see_action=see_action)))
     action, reward = torch.tensor([-1, 0, 3, 3]), torch.tensor([0.0, 2.0, -1.0, 2.0])
-    told = agent._inputs(torch.zeros(4, 3), action, reward, ()).prev_reward
+    told = agent._inputs(Seen(torch.zeros(4, 3), action, reward, None)).prev_reward
     expected = torch.zeros(4, 4, len(levels) or 1)
     for row in (1, 2, 3):
         expected[row, action[row]] = (
@@ -100,26 +104,29 @@ def test_each_gate_starts_with_recurrent_weights_that_keep_lengths(core, blocks)
 
 
 def test_a_reset_forgets_everything_before_it():
-    agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(ModelConfig(), resets=0.0)
-    first[20] = True
-    before, _ = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
-    obs[:20] += 1.0
-    after, _ = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
+    agent, seen, state = agent_and_inputs(ModelConfig(), resets=0.0)
+    seen.first[20] = True
+    before, _ = agent.unroll(seen, state)
+    seen.obs[:20] += 1.0
+    after, _ = agent.unroll(seen, state)
     assert not torch.allclose(before[:20], after[:20])
     assert torch.equal(before[20:], after[20:])
 
 
 def test_blind_agents_do_not_see_what_they_are_blind_to():
-    agent, obs, prev_action, prev_reward, first, state, recall = agent_and_inputs(MODELS["blind"])
-    one, _ = agent.unroll(obs, prev_action, prev_reward, first, state, recall)
-    other, _ = agent.unroll(obs, 1 - prev_action.clamp(min=0), prev_reward + 1, first, state)
+    agent, seen, state = agent_and_inputs(MODELS["blind"])
+    one, _ = agent.unroll(seen, state)
+    other, _ = agent.unroll(
+        seen._replace(prev_action=1 - seen.prev_action.clamp(min=0), prev_reward=seen.prev_reward + 1), state
+    )
     assert torch.equal(one, other)
 
 
 def test_layer_norm_makes_small_observations_count_as_much_as_large_ones():
     for layer_norm in (True, False):
-        agent, obs, *inputs = agent_and_inputs(ModelConfig(layer_norm=layer_norm))
-        same = torch.allclose(agent.unroll(obs, *inputs)[0], agent.unroll(100 * obs, *inputs)[0], atol=1e-3)
+        agent, seen, state = agent_and_inputs(ModelConfig(layer_norm=layer_norm))
+        larger = seen._replace(obs=100 * seen.obs)
+        same = torch.allclose(agent.unroll(seen, state)[0], agent.unroll(larger, state)[0], atol=1e-3)
         assert same == layer_norm
 
 

@@ -24,7 +24,7 @@ from prefrontal.learner.checkpoint import CheckpointFolder
 from prefrontal.learner.learner import Learner
 from prefrontal.learner.losses import log_prob
 from prefrontal.learner.pretrained import EncoderSpec, PretrainedEncoderError, read_encoder, write_encoder
-from prefrontal.models.agent import Agent, AgentSpec, ModelConfig
+from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen
 from prefrontal.models.encoders import make_encoder
 from program import call
 
@@ -173,9 +173,7 @@ def test_pictures_stay_bytes_and_replay_gives_what_was_played(model):
         assert played.obs.dtype == np.uint8
         batch = make_batch([played, played], [], CPU)
         assert batch.obs.dtype == torch.uint8
-        logits, _ = worker.agent.unroll(
-            batch.obs, batch.prev_action, batch.prev_reward, batch.first, batch.initial_state, batch.recall
-        )
+        logits, _ = worker.agent.unroll(batch.seen, batch.initial_state)
         ratio = (log_prob(logits[:-1], batch.action) - batch.behaviour_logp).exp()
         assert (ratio - 1).abs().max() < 1e-5
         assert batch.first[1:].any()
@@ -305,13 +303,13 @@ def test_the_film_of_a_task_in_pictures_shows_what_the_agent_saw_and_thought():
     state = worker.agent.initial_state(1)
     with torch.inference_mode():
         for i in range(5):
-            output, state = worker.agent.act(
+            seen = Seen(
                 torch.from_numpy(film.frames[i : i + 1]),
                 torch.tensor([film.prev_action[i]]),
                 torch.tensor([film.prev_reward[i]]),
                 torch.tensor([i == 0]),
-                state,
             )
+            output, state = worker.agent.act(seen, state)
             assert film.value[i] == pytest.approx(worker.agent.value(output).item(), abs=1e-5)
     pages = with_thoughts(dataclasses.replace(film, gaze=None), ("left", "right"))
     scale = 13
