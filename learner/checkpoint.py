@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,24 +102,40 @@ class CheckpointFolder:
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
         self.folder = folder
+        self.best = folder / "best.safetensors"
         self._keep = keep
+        self._clean = False
 
-    def save(self, checkpoint: Checkpoint, best: bool = False) -> Path:
-        """Write a checkpoint (and make it the best), then drop the oldest.
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write a checkpoint, then drop the oldest.
 
         Raises:
             OSError: as `write`; older checkpoints are untouched then.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._prepare()
         path = self.folder / f"update_{int(checkpoint.scalars['updates']):09d}.safetensors"
         write(path, checkpoint)
-        if best:
-            temporary = self.folder / ".best.tmp"
-            shutil.copyfile(path, temporary)
-            temporary.replace(self.folder / "best.safetensors")
         for old in self.paths()[self._keep :]:
             old.unlink(missing_ok=True)
         return path
+
+    def save_best(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint whose weights scored highest so far, in the place of the one before.
+
+        Raises:
+            OSError: as `write`; the one before is untouched then.
+        """
+        self._prepare()
+        write(self.best, checkpoint)
+
+    def _prepare(self) -> None:
+        """Make the folder; once, remove what a killed process was about to write (a run has one writer)."""
+        if self._clean:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in self.folder.glob(".*.tmp"):
+            unfinished.unlink(missing_ok=True)
+        self._clean = True
 
     def paths(self) -> list[Path]:
         """All numbered checkpoints, newest first."""

@@ -213,7 +213,7 @@ class Learner:
     # Exact resume ------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Everything needed to go on from here (the replay buffer's contents apart): tensors, and plain JSON."""
+        """Everything needed to go on from here (the replay buffer apart): copies of tensors, and plain JSON."""
         tensors = {f"agent.{name}": tensor.detach() for name, tensor in self.agent.state_dict().items()}
         if self._reward_prediction is not None:
             tensors |= {_PREDICTION + name: t.detach() for name, t in self._reward_prediction.state_dict().items()}
@@ -225,7 +225,7 @@ class Learner:
             "rng": self._rng.bit_generator.state,
             "replay_debt": self._replay_debt,
         }
-        return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, scalars
+        return {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}, scalars
 
     def restore(self, tensors: Mapping[str, Tensor], scalars: Mapping[str, Any]) -> None:
         """Go on from a `state` of a learner with the same agent and optimizer.

@@ -24,7 +24,7 @@ class DifferentAgentError(ValueError):
 
 
 def take(learner: Learner, extra: Mapping[str, Any], worker_arrays: Mapping[str, Array]) -> Checkpoint:
-    """Everything a run goes on from: the learner, the agent's description, and what the caller adds.
+    """Everything a run goes on from: the learner, the agent's description, and what the caller adds; all copies.
 
     Args:
         learner: whose state to save.
@@ -32,7 +32,7 @@ def take(learner: Learner, extra: Mapping[str, Any], worker_arrays: Mapping[str,
         worker_arrays: state of the rollout workers (synchronous algorithms), stored under `worker.`.
     """
     tensors, scalars = learner.state()
-    tensors |= {f"worker.{name}": torch.from_numpy(np.ascontiguousarray(a)) for name, a in worker_arrays.items()}
+    tensors |= {f"worker.{name}": torch.from_numpy(np.array(a, order="C")) for name, a in worker_arrays.items()}
     return Checkpoint(tensors, {**extra, **scalars, "agent": dataclasses.asdict(learner.spec)})
 
 

@@ -161,12 +161,13 @@ class RayEngine:
         version, vector = self._ask_learner(self._learner.parameters.remote())
         return version, vector
 
-    def save(self, extra: Mapping[str, Any], best: bool) -> None:  # noqa: D102
+    def checkpoint(self, extra: Mapping[str, Any]) -> Checkpoint:  # noqa: D102
         try:
-            state = self._ask_learner(self._learner.checkpoint.remote(*pack_workers(extra, self._worker_states())))
+            call = self._learner.checkpoint.remote(*pack_workers(extra, self._worker_states()))
+            state: Checkpoint = self._ask_learner(call)
         except LearnerFailedError as error:
             raise self._replace_learner(error) from error
-        self._checkpoints.save(state, best)
+        return state
 
     def close(self) -> None:  # noqa: D102
         self._pool.close()

@@ -92,8 +92,8 @@ class Engine(Protocol):
     def parameters(self) -> tuple[int, Vector]:
         """Version and parameters as they are now."""
 
-    def save(self, extra: Mapping[str, Any], best: bool) -> None:
-        """Write a checkpoint; `extra` is plain JSON that joins it. Raises `LearnerReplaced` as `step` does."""
+    def checkpoint(self, extra: Mapping[str, Any]) -> Checkpoint:
+        """The state as it is now, a copy; `extra` is plain JSON that joins it. Raises `LearnerReplaced` as `step`."""
 
     def close(self) -> None:
         """End all processes."""

@@ -11,7 +11,7 @@ import torch
 
 from ...actors.rollout import UnrollReport
 from ...learner import snapshot
-from ...learner.checkpoint import Checkpoint, CheckpointFolder
+from ...learner.checkpoint import Checkpoint
 from ...learner.learner import Learner, NonFiniteLossError
 from ...models.flat import Vector
 from ...replay.handoff import Handoff
@@ -26,7 +26,7 @@ class SerialEngine:
 
     Args:
         config: of the run.
-        folder: of the run, for checkpoints.
+        folder: of the run, for a batch that made no finite loss.
         checkpoint: to go on from.
         encoder: the encoder's first weights (`learner.pretrained`), where there is no checkpoint.
     """
@@ -41,7 +41,6 @@ class SerialEngine:
         torch.set_num_threads(1)
         self._config = config
         self._folder = folder
-        self._checkpoints = CheckpointFolder(folder / "checkpoints", config.run.keep_checkpoints)
         self._learner = Learner(
             agent_for(config),
             config.algo,
@@ -68,6 +67,7 @@ class SerialEngine:
 
     def step(self) -> Update:  # noqa: D102  # see Engine
         while (taken := self._handoff.take()) is None:
+            self._handoff.learner_idle()
             worker = self._workers[self._turn % len(self._workers)]
             self._turn += 1
             if worker.params_version != self._published[0][0]:
@@ -101,9 +101,9 @@ class SerialEngine:
             return self._learner.progress.updates, self._learner.parameters_tensor()
         return self.parameters()
 
-    def save(self, extra: Mapping[str, Any], best: bool) -> None:  # noqa: D102
+    def checkpoint(self, extra: Mapping[str, Any]) -> Checkpoint:  # noqa: D102
         states = [worker.state() for worker in self._workers]
-        self._checkpoints.save(snapshot.take(self._learner, *pack_workers(extra, states)), best)
+        return snapshot.take(self._learner, *pack_workers(extra, states))
 
     def close(self) -> None:  # noqa: D102
         pass

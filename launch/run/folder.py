@@ -63,11 +63,20 @@ class RunFolder:
 
     @classmethod
     def new(cls, path: Path) -> RunFolder:
-        """A folder for a new run; another name if a run of the same second has this one."""
-        names = itertools.chain([path.name], (f"{path.name}_{number}" for number in itertools.count(2)))
-        folder = next(f for name in names if not (f := cls(path.absolute().with_name(name))).config.exists())
-        folder.path.mkdir(parents=True, exist_ok=True)
-        return folder
+        """Make a folder for a new run; another name if this one is taken, also by a run of the same second.
+
+        Making it is the lock: of several processes that want a name, one gets it.
+        """
+        path = path.absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for name in itertools.chain([path.name], (f"{path.name}_{number}" for number in itertools.count(2))):
+            folder = cls(path.with_name(name))
+            try:
+                folder.path.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+        raise AssertionError("unreachable: the names never end")
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -161,6 +170,8 @@ class RunFolder:
         """`memory.safetensors`: what an episodic memory held at the end of a life; no file for an agent without."""
         if memory:
             save_file({name: np.ascontiguousarray(column) for name, column in memory.items()}, self.memory)
+        else:
+            self.memory.unlink(missing_ok=True)  # of an evaluation before this one
 
     def read_memory(self) -> dict[str, Array]:
         """What `write_memory` wrote; empty if there is no file."""

@@ -5,8 +5,6 @@ One row a log point; the same numbers everywhere. `docs/metrics.md` defines each
 
 from __future__ import annotations
 
-import csv
-import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ..engines.protocol import Counters, Update
 from .folder import RunFolder
+from .metrics_file import MetricsFile
 
 RECENT_EPISODES = 500
 """Episodes that the return and length of a log point are averaged over."""
@@ -38,8 +37,9 @@ class Tracker:
     """
 
     def __init__(self, folder: RunFolder, resumed_at: int = 0, episodes: int = 0, wall_s: float = 0.0) -> None:
-        self._folder = folder
-        self._writer = SummaryWriter(str(folder.path), purge_step=resumed_at or None, flush_secs=10)
+        # TensorBoard drops what was written at that step and after it: as `MetricsFile`, what follows a checkpoint.
+        self._writer = SummaryWriter(str(folder.path), purge_step=resumed_at + 1, flush_secs=10)
+        self._csv = MetricsFile(folder.metrics, resumed_at)
         self.env_steps = resumed_at
         self.updates = 0
         self.episodes = episodes
@@ -53,7 +53,6 @@ class Tracker:
         self._lengths: deque[int] = deque(maxlen=RECENT_EPISODES)
         self._speed: deque[tuple[float, int]] = deque([(self._started, resumed_at)], maxlen=64)
         self.last_metrics: Mapping[str, float] = {}
-        self._columns = self._reopen_csv(resumed_at)
 
     # While training ----------------------------------------------------------------------------------------
 
@@ -95,7 +94,7 @@ class Tracker:
         taken = counters.taken - last.taken
         row: dict[str, float] = {
             "env_steps": self.env_steps,
-            "wall_s": self.wall_s,
+            "wall_s": self._wall_before + now - self._started,
             "steps_per_second": (self.env_steps - self._last_steps) / elapsed,
             "episodes": self.episodes,
             "episode_return": self.recent_return(),
@@ -108,7 +107,7 @@ class Tracker:
             "actors/restarts": counters.restarts,
             "learner/restarts": counters.learner_restarts,
         }
-        self._write_csv(row)
+        self._csv.append(row)
         for name, value in row.items():
             if name != "env_steps" and np.isfinite(value):
                 tag = f"task/{name}" if name in measures else name if "/" in name else f"run/{name}"
@@ -154,30 +153,3 @@ class Tracker:
     def close(self) -> None:
         """Flush everything."""
         self._writer.close()
-
-    # metrics.csv -------------------------------------------------------------------------------------------
-
-    def _reopen_csv(self, resumed_at: int) -> list[str]:
-        history = self._folder.read_history() if resumed_at else {}
-        if not history:
-            self._folder.metrics.unlink(missing_ok=True)
-            return []
-        columns = list(history)
-        kept = np.flatnonzero(history["env_steps"] <= resumed_at)
-        temporary = self._folder.metrics.with_suffix(".tmp")
-        with temporary.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows([[history[name][i] for name in columns] for i in kept])
-        os.replace(temporary, self._folder.metrics)  # noqa: PTH105  # atomic
-        return columns
-
-    def _write_csv(self, row: Mapping[str, float]) -> None:
-        new = not self._columns
-        if new:
-            self._columns = list(row)
-        with self._folder.metrics.open("a", newline="") as file:
-            writer = csv.DictWriter(file, self._columns, restval="nan", extrasaction="ignore")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from ...envs import registry
 from ...envs.memory import memory_measures
 from ...envs.trials import Evaluation, Trials, trials_of_window
-from ...learner.checkpoint import Checkpoint
+from ...learner.checkpoint import Checkpoint, DamagedCheckpointError, read
 from ..config import TrainConfig, task_settings
 from ..console import TrainingLine, errors
 from ..engines.protocol import Engine, Interrupted, LearnerReplaced
@@ -50,6 +50,7 @@ class Training:
         self._mirror = mirror
         self._folder = folder
         self._engine = engine
+        self._checkpoints = folder.checkpoints(config.run.keep_checkpoints)
         self._go_on_from(checkpoint, float(checkpoint.scalars.get("wall_s", 0.0)) if checkpoint is not None else 0.0)
         self._measured: set[str] = set()
         self._task = registry.get(config.task_name)
@@ -60,8 +61,9 @@ class Training:
         """Counters and curves as they were at a checkpoint; rows and points after it are dropped."""
         saved = checkpoint.scalars if checkpoint is not None else {}
         self._tracker = Tracker(self._folder, saved.get("env_steps", 0), saved.get("episodes", 0), wall_s)
-        self._best = float(saved.get("best", "-inf"))
-        self._best_is_new = False
+        self._best_score = self._score_of_best()
+        self._best: Checkpoint | None = None
+        """Highest score so far, until it is written."""
 
     def run(self, stop: StopRequest) -> bool:
         """Train to the end of the run; False if a stop was asked for before it."""
@@ -136,8 +138,9 @@ class Training:
         self._measured |= set(nested)
         measures = flatten(nested)
         score = measures.get(self._task.headline, float("nan"))
-        if np.isfinite(score) and score > self._best:
-            self._best, self._best_is_new = score, True
+        if np.isfinite(score) and score > self._best_score:
+            self._best_score = score
+            self._best = self._state()
         try:
             self._tracker.log(self._engine.counters(), measures)
         except OSError as error:
@@ -148,6 +151,25 @@ class Training:
         name, figure = next(iter(self._task.figures([evaluation], self._settings).items()))
         self._tracker.figure(name, figure)
 
+    def _score_of_best(self) -> float:
+        """What the weights in `best.safetensors` scored."""
+        try:
+            return float(read(self._checkpoints.best).scalars.get("best", "-inf"))
+        except DamagedCheckpointError:  # there is none yet, or it has to be replaced
+            return float("-inf")
+
+    def _state(self) -> Checkpoint:
+        """The engine's state with our counters, and the highest score so far."""
+        tracker = self._tracker
+        return self._engine.checkpoint(
+            {
+                "episodes": tracker.episodes,
+                "wall_s": tracker.wall_s,
+                "best": self._best_score,
+                "seed": self._config.seed,
+            }
+        )
+
     def _checkpoint(self) -> None:
         try:
             self._save()
@@ -155,10 +177,10 @@ class Training:
             errors.print(f"warning: no checkpoint was written, training goes on: {error}", style="yellow")
 
     def _save(self) -> None:
-        tracker = self._tracker
-        extra = {"episodes": tracker.episodes, "wall_s": tracker.wall_s, "best": self._best, "seed": self._config.seed}
-        self._engine.save(extra, self._best_is_new)
-        self._best_is_new = False
+        if self._best is not None:
+            self._checkpoints.save_best(self._best)
+            self._best = None
+        self._checkpoints.save(self._state())
         if self._mirror is not None:
             self._mirror.upload_soon()
 

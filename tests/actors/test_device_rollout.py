@@ -313,8 +313,9 @@ def test_a_run_resumes_bit_for_bit(tmp_path):
     for engine in engines:
         for _ in range(4):
             engine.step()
-    engines[1].save({}, best=False)
-    checkpoint, *_ = CheckpointFolder(tmp_path / "b" / "checkpoints").newest()
+    folder = CheckpointFolder(tmp_path / "b" / "checkpoints")
+    folder.save(engines[1].checkpoint({}))
+    checkpoint, *_ = folder.newest()
     again = SerialEngine(settings, tmp_path / "c", checkpoint)
     for engine in (engines[0], again):
         for _ in range(4):

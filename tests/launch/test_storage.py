@@ -36,7 +36,13 @@ NUMBERS = itertools.count()
 
 def save(folder, updates, best=False):
     tensors = {"agent.w": torch.arange(500, dtype=torch.float32) + updates}
-    CheckpointFolder(folder / "checkpoints", keep=2).save(Checkpoint(tensors, {"updates": updates}), best)
+    checkpoints, checkpoint = (
+        CheckpointFolder(folder / "checkpoints", keep=2),
+        Checkpoint(tensors, {"updates": updates}),
+    )
+    checkpoints.save(checkpoint)
+    if best:
+        checkpoints.save_best(checkpoint)
 
 
 def run_in(folder, *updates):

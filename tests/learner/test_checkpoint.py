@@ -21,8 +21,9 @@ def checkpoint(updates, size=1000):
 
 def test_round_trip_and_rotation(tmp_path):
     folder = CheckpointFolder(tmp_path / "checkpoints", keep=2)
+    folder.save_best(checkpoint(10))
     for updates in (5, 10, 200):
-        folder.save(checkpoint(updates), best=updates == 10)
+        folder.save(checkpoint(updates))
     names = sorted(p.name for p in folder.folder.iterdir())
     assert names == ["best.safetensors", "update_000000010.safetensors", "update_000000200.safetensors"]
     newest, path, warnings = folder.newest()
@@ -98,3 +99,17 @@ def test_killed_while_writing(tmp_path):
         assert warnings == []
         for path in tmp_path.iterdir():
             path.unlink()
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_the_best_reaches_the_disk(tmp_path, monkeypatch):
+    (tmp_path / ".update_000000001.safetensors.4711.tmp").write_bytes(b"half a checkpoint")
+    (tmp_path / ".best.safetensors.4711.tmp").write_bytes(b"half a checkpoint")
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        module.os, "fsync", lambda descriptor: (synced.append(os.fstat(descriptor).st_ino), fsync(descriptor))
+    )
+    folder = CheckpointFolder(tmp_path)
+    folder.save_best(checkpoint(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
+    assert folder.best.stat().st_ino in synced

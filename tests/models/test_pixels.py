@@ -195,8 +195,9 @@ def test_an_encoder_learns_to_see(tmp_path, bf16):
 
 
 def state_of(engine):
-    engine.save({"episodes": 0}, best=False)
-    checkpoint, path, _ = CheckpointFolder(engine._folder / "checkpoints").newest()
+    folder = CheckpointFolder(engine._folder / "checkpoints")
+    folder.save(engine.checkpoint({"episodes": 0}))
+    checkpoint, path, _ = folder.newest()
     return {k: v for k, v in checkpoint.tensors.items() if k.startswith("agent.")}, path
 
 
