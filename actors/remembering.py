@@ -47,7 +47,7 @@ class Remembering:
         return self._given(self.dictionary.read(self._encoded(cue.query), cue.retrieve), cue)
 
     def _encoded(self, keys: Array) -> Array:
-        encoded: Array = self._agent.key_encoder(torch.from_numpy(keys)).numpy()
+        encoded: Array = self._agent.key_encoder(torch.from_numpy(keys).to(torch.get_default_dtype())).numpy()
         return encoded
 
     def _given(self, near: Neighbours, cue: Cue) -> tuple[Tensor, ...]:

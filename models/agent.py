@@ -201,7 +201,7 @@ class Agent(nn.Module):
         if not self.spec.model.see_reward:
             reward = reward[..., :0]
         elif self.spec.model.reward_levels:
-            reward = ((reward - self.reward_levels).abs() < 1e-4).float()
+            reward = ((reward - self.reward_levels).abs() < 1e-4).to(reward.dtype)
         if self.spec.model.reward_by_action:
             reward = (action.unsqueeze(-1) * reward.unsqueeze(-2)).flatten(-2)
         if not self.spec.model.see_action:
@@ -214,7 +214,7 @@ class Agent(nn.Module):
         if len(recall) == 1:
             return recall[0]
         neighbours = Recall(*recall)
-        query = self.key_encoder(neighbours.query)
+        query = self.key_encoder(neighbours.query.to(torch.get_default_dtype()))
         kernel = self.spec.model.memory.kernel
         return inverse_kernel_mean(kernel, neighbours.values, neighbours.found, neighbours.keys, query)
 

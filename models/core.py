@@ -150,5 +150,12 @@ class RecurrentLayer(nn.Module):
 
     def _run(self, x: Tensor, state: State) -> Tensor:
         hidden = tuple(component.unsqueeze(0).contiguous() for component in state)
-        output: Tensor = self.rnn(x, hidden if self.components == 2 else hidden[0])[0]
+        start = hidden if self.components == 2 else hidden[0]
+        output: Tensor
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # oneDNN's recurrences in bfloat16 exist on some CPUs only; on the others they are an error.
+            with torch.autocast("cpu", enabled=False):
+                output = self.rnn(x.to(hidden[0].dtype), start)[0]
+        else:
+            output = self.rnn(x, start)[0]
         return output

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from .pixels import Conv, ResNet
@@ -22,7 +23,7 @@ class Flatten(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """[N, ...] -> [N, F]."""
-        return obs.flatten(1).float()
+        return obs.flatten(1).to(torch.get_default_dtype())
 
 
 class MLP(nn.Module):
@@ -41,7 +42,7 @@ class MLP(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """[N, ...] -> [N, F]."""
-        features: Tensor = self.layers(obs.flatten(1).float())
+        features: Tensor = self.layers(obs.flatten(1).to(torch.get_default_dtype()))
         return features
 
 

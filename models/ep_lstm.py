@@ -67,13 +67,13 @@ class EpLSTM(Core):
         return hidden, (hidden, cell)
 
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102
-        x = inputs.joined().float()
+        x = inputs.joined().to(self.bias.dtype)
         hidden, cell = self.reset(state, first[0])
         if inputs.recall.shape[-1]:
-            recall = self._entering(inputs.recall).float()
+            recall = self._entering(inputs.recall)
         else:
             recall = x.new_zeros(1, 1, 1).expand(*first.shape, self.output_size)
-        # The recurrence stays in float32 under autocast.
+        # The recurrence stays in the weights' precision under autocast.
         with torch.autocast(x.device.type, enabled=False):
             output: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
                 x, recall, self.w_input, self.w_hidden, self.bias, hidden, cell, *self.initial, first
@@ -90,6 +90,7 @@ class EpLSTM(Core):
         return torch.sigmoid(inputs.joined() @ w_input.t() + before @ w_hidden.t() + bias)
 
     def _entering(self, recall: Tensor) -> Tensor:
+        recall = recall.to(self.bias.dtype)
         return recall.tanh() if self._squash else recall
 
 

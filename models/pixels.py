@@ -51,7 +51,7 @@ class Pixels(nn.Module):
         if pictures.dtype == torch.uint8:
             # Straight to what autocast computes in: bfloat16 holds each of 0..255 exactly, in half the memory.
             kind = obs.device.type
-            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.get_default_dtype()
             pictures = pictures.to(dtype).div_(255)  # in place: of large batches this is most of the memory
         features: Tensor = self.dense(self.convolve(pictures).flatten(1))
         return features

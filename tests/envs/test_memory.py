@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from numerics import IDENTITY, precision
 from prefrontal.envs.memory import (
     gate_by_unit,
     memory_figures,
@@ -91,15 +92,16 @@ def inputs(agent, T=12, B=5):
 
 def test_gates_are_those_of_the_recurrence():
     """A gate's part in the cell, found by taking the recall of one step away."""
-    agent = episodic_agent(squash=False)
-    seen, carried = inputs(agent)
-    gate = agent.reinstatement_gate(seen, carried)
-    for t, step in enumerate(zip(*seen[:4], *seen.recall, strict=True)):
-        *others, recall = step
-        with_recall = agent.act(Seen(*others, (recall,)), carried)[1]
-        without = agent.act(Seen(*others, (torch.zeros_like(recall),)), carried)[1]
-        torch.testing.assert_close(gate[t], (with_recall[1] - without[1]) / recall, atol=1e-3, rtol=1e-3)
-        carried = with_recall
+    with precision(torch.float64):
+        agent = episodic_agent(squash=False)
+        seen, carried = inputs(agent)
+        gate = agent.reinstatement_gate(seen, carried)
+        for t, step in enumerate(zip(*seen[:4], *seen.recall, strict=True)):
+            *others, recall = step
+            with_recall = agent.act(Seen(*others, (recall,)), carried)[1]
+            without = agent.act(Seen(*others, (torch.zeros_like(recall),)), carried)[1]
+            torch.testing.assert_close(gate[t] * recall, with_recall[1] - without[1], atol=IDENTITY, rtol=0)
+            carried = with_recall
 
 
 def test_closed_gates_let_nothing_in():

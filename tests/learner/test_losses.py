@@ -37,7 +37,7 @@ def test_entropy_gradient_and_value_gradient():
 
 def test_log_prob_and_entropy_are_those_of_the_categorical_distribution():
     torch.manual_seed(2)
-    logits, action = 5 * torch.randn(7, 3, 6), torch.randint(6, (7, 3))
+    logits, action = 5 * torch.randn(7, 3, 6).double(), torch.randint(6, (7, 3))
     reference = torch.distributions.Categorical(logits=logits)
     logp, entropy = log_prob_and_entropy(logits, action)
     torch.testing.assert_close(logp, reference.log_prob(action))
