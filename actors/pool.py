@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -134,9 +134,9 @@ class ActorPool:
 
     # Parameters and calls ----------------------------------------------------------------------------------
 
-    def broadcast(self, version: int, vector: Any) -> None:
-        """Calls from now on act with these parameters (an array, or a reference to one)."""
-        self._params = (version, vector)
+    def broadcast(self, version: int, published: Any) -> None:
+        """Calls from now on act with these parameters (a `Published` of that version, or a reference to one)."""
+        self._params = (version, published)
 
     def forget_versions(self) -> None:
         """Versions are counted anew: what the actors hold is not what their number says."""
@@ -159,7 +159,7 @@ class ActorPool:
         refs = [slot.starting or (slot.calls[0].report if slot.calls else None) for slot in self._slots]
         return [ref for ref in refs if ref is not None]
 
-    def collect(self, ready: Sequence[ray.ObjectRef]) -> list[Finished]:
+    def collect(self, ready: Iterable[ray.ObjectRef]) -> list[Finished]:
         """Take in what became ready, and see to the actors that are overdue or due for their replacement.
 
         Raises:
@@ -220,9 +220,9 @@ class ActorPool:
             self._call(slot)
 
     def _call(self, slot: _Slot) -> None:
-        version, vector = self._params
-        fresh = version != slot.params_version
-        report, trajectory, info = slot.handle.unroll.options(num_returns=3).remote(version, vector if fresh else None)
+        version, published = self._params
+        sent = published if version != slot.params_version else None
+        report, trajectory, info = slot.handle.unroll.options(num_returns=3).remote(version, sent)
         slot.params_version = version
         if not slot.calls:
             slot.since = time.monotonic()

@@ -10,9 +10,13 @@ from typing import Any
 import ray
 import torch
 
-from ..models.flat import Vector
+from ..models.flat import Published
 from ..replay.trajectory import Array, Trajectory
 from .rollout import RolloutWorker, UnrollReport, WorkerSpec
+
+
+class WrongParametersError(RuntimeError):
+    """An actor does not hold the parameters that it is to act with."""
 
 
 class Rollouts:
@@ -28,14 +32,21 @@ class Rollouts:
         """The process id and Ray's id of the node, once the environment stands."""
         return os.getpid(), ray.get_runtime_context().get_node_id()
 
-    def unroll(self, version: int, vector: Vector | None) -> tuple[UnrollReport, Trajectory, dict[str, Array]]:
-        """Load parameters (unless they are the ones already held, when `vector` may be None) and play one unroll.
+    def unroll(self, version: int, published: Published | None) -> tuple[UnrollReport, Trajectory, dict[str, Array]]:
+        """Play one unroll with the parameters of `version`, which are sent unless this worker already holds them.
 
         Called with `num_returns=3`: a small report for the driver, the trajectory for the learner, and the task's
         truth, which is fetched only when it is drawn.
+
+        Raises:
+            WrongParametersError: if the worker neither holds that version nor is sent it.
         """
-        if vector is not None:
-            self._worker.load(version, vector)
+        if published is not None:
+            self._worker.load(*published)
+        if self._worker.params_version != version:
+            raise WrongParametersError(
+                f"asked to act with the parameters of update {version}, this actor holds {self._worker.params_version}"
+            )
         unroll = self._worker.unroll()
         return unroll.report, unroll.trajectory, dict(unroll.info)
 

@@ -45,6 +45,7 @@ class LearnerConfig:
 
     device: str = "auto"
     bf16: bool = False
+    timeout_s: float = 300.0
     max_restarts: int = 3
 
 
@@ -184,6 +185,8 @@ def train_config(composed: DictConfig) -> TrainConfig:
             f"algo.batch_unrolls={config.algo.batch_unrolls} trajectories can never be complete: {config.actors.num} "
             f"actors with {config.actors.in_flight} unrolls in flight make {in_flight} at once"
         )
+    if config.learner.timeout_s <= 0:
+        raise ConfigError(f"learner.timeout_s must be positive, got {config.learner.timeout_s}")
     if config.run.env_steps < 1 or config.evaluate.episodes < 1 or config.run.log_points < 1:
         raise ConfigError("run.env_steps, run.log_points and evaluate.episodes must be at least 1")
     return config

@@ -1,7 +1,8 @@
 """The Ray actor around the learner, placed on the GPU where there is one.
 
-Two calls may run at once: while one updates, the next one already joins its trajectories and copies them to the
-device. The updates themselves exclude each other.
+Two updates may be given at once: while one computes, the next one already joins its trajectories and copies them to the
+device. Ray starts calls that may run at once in any order, so each carries its number and waits for its turn. The
+learner alone counts updates: every answer tells the version that it made.
 """
 
 from __future__ import annotations
@@ -9,26 +10,37 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import torch
 
 from ..models.agent import AgentSpec
-from ..models.flat import Vector
+from ..models.flat import Published
 from ..replay.trajectory import Array, Trajectory
 from . import snapshot
 from .algorithm import AlgorithmConfig
 from .batch import Batch
 from .checkpoint import Checkpoint
 from .learner import Learner, NonFiniteLossError
+from .turns import Turns
 
 PREFETCH = 2
-"""Calls that may run at once: one updates, one stages."""
+"""Updates that may be given at once: one computes, one stages."""
+
+
+class Answer(NamedTuple):
+    """What an update tells the driver."""
+
+    metrics: dict[str, float]
+    version: int
+    """Updates made, this one included."""
+    published: bool
+    """Parameters of this version came with the answer."""
 
 
 class RemoteLearner:
-    """See `Learner`; this class adds the prefetch and nothing else."""
+    """See `Learner`; this class adds the prefetch and the order of updates."""
 
     def __init__(
         self,
@@ -42,8 +54,8 @@ class RemoteLearner:
         torch.set_num_threads(1)
         self._learner = Learner(spec, config, total_env_steps, seed, device, bf16)
         self._rejected: Batch | None = None
-        self._updating = threading.Lock()
-        self._staging = threading.Lock()
+        self._staging, self._updating = Turns(), Turns()
+        self._in_use = threading.Lock()
         cuda = self._learner.device.type == "cuda"
         self._copy_stream = torch.cuda.Stream() if cuda else None
 
@@ -55,32 +67,42 @@ class RemoteLearner:
         """Ray's id of the node, once the learner stands."""
         return str(ray.get_runtime_context().get_node_id())
 
-    def update(self, *trajectories: Trajectory) -> tuple[dict[str, float], Vector | None]:
-        """One update; with `num_returns=2`: the metrics, and the parameters if they are due for a broadcast."""
-        with self._staging:
-            with torch.cuda.stream(self._copy_stream) if self._copy_stream else contextlib.nullcontext():
-                batch = self._learner.stage(trajectories)
-            self._updating.acquire()  # taken before staging is released: updates keep the order of staging
+    def update(self, turn: int, *trajectories: Trajectory) -> tuple[Answer, Published | None]:
+        """Update number `turn` of this process, counted from 0; called with `num_returns=2`.
+
+        The parameters come with it when they are due for a broadcast.
+        """
         try:
+            with self._staging.turn(turn), self._copying():
+                batch = self._learner.stage(trajectories)
+        except BaseException:
+            self._updating.skip(turn)  # those behind it must not wait for it
+            raise
+        with self._updating.turn(turn), self._in_use:
             if self._copy_stream is not None:
                 torch.cuda.current_stream().wait_stream(self._copy_stream)
-            metrics = self._learner.update(batch)
-            due = self._learner.progress.updates % self._learner.config.broadcast_every == 0
-            return metrics, self._learner.parameters_vector() if due else None
-        except NonFiniteLossError:
-            self._rejected = self._rejected or batch
-            raise
-        finally:
-            self._updating.release()
+            try:
+                metrics = self._learner.update(batch)
+            except NonFiniteLossError:
+                self._rejected = self._rejected or batch
+                raise
+            version = self._learner.progress.updates
+            due = version % self._learner.config.broadcast_every == 0
+            return Answer(metrics, version, due), self._published() if due else None
 
-    def parameters(self) -> tuple[int, Vector]:
+    def skip(self, turn: int) -> None:
+        """An update whose call failed before it began (a trajectory was lost); those behind it wait for its turn."""
+        self._staging.skip(turn)
+        self._updating.skip(turn)
+
+    def parameters(self) -> Published:
         """Version and parameters as they are now."""
-        with self._updating:
-            return self._learner.progress.updates, self._learner.parameters_vector()
+        with self._in_use:
+            return self._published()
 
     def load_encoder(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """See `Learner.load_encoder`."""
-        with self._updating:
+        with self._in_use:
             self._learner.load_encoder(tensors)
 
     def rejected_batch(self) -> dict[str, Array]:
@@ -89,14 +111,20 @@ class RemoteLearner:
 
     def checkpoint(self, extra: Mapping[str, Any], worker_arrays: Mapping[str, Array]) -> Checkpoint:
         """The state as it is now; `extra` joins the counters. The driver writes it: only it has the run folder."""
-        with self._updating:
+        with self._in_use:
             return snapshot.take(self._learner, extra, worker_arrays)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""
-        with self._updating:
+        with self._in_use:
             snapshot.restore(self._learner, checkpoint)
 
+    def _published(self) -> Published:
+        return Published(self._learner.progress.updates, self._learner.parameters_vector())
 
-LearnerActor: Any = ray.remote(max_concurrency=PREFETCH, max_restarts=0, max_task_retries=0)(RemoteLearner)
-"""`RemoteLearner` as a Ray actor class."""
+    def _copying(self) -> contextlib.AbstractContextManager[Any]:
+        return torch.cuda.stream(self._copy_stream) if self._copy_stream else contextlib.nullcontext()
+
+
+LearnerActor: Any = ray.remote(max_concurrency=PREFETCH + 1, max_restarts=0, max_task_retries=0)(RemoteLearner)
+"""`RemoteLearner` as a Ray actor class: the updates, and a question beside them."""

@@ -6,6 +6,7 @@ An array on the host, to be sent anywhere; or, for who acts in the learner's pro
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Vector = NDArray[np.float32]
+
+
+class Published(NamedTuple):
+    """Parameters and the version that they are; the two never travel apart."""
+
+    version: int
+    """Updates that made them."""
+    vector: Vector
+    """[P]"""
 
 
 def to_tensor(parameters: Iterable[nn.Parameter]) -> Tensor:

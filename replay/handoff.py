@@ -59,3 +59,9 @@ class Handoff(Generic[Item]):
             batch.append(item)
         self.taken += len(batch)
         return batch
+
+    def clear(self) -> list[Item]:
+        """Take out all that lies here; it counts as not taken."""
+        items = [item for _, item in self._items]
+        self._items.clear()
+        return items

@@ -15,7 +15,7 @@ import numpy as np
 import ray
 
 from ...actors.rollout import RolloutWorker, UnrollReport, WorkerSpec
-from ...models.flat import Vector, to_vector
+from ...models.flat import Published, to_vector
 from ...replay.trajectory import Array, Trajectory, on_host
 
 RECORDED = 4
@@ -34,7 +34,7 @@ class Producer:
         """See `Rollouts.ready`."""
         return os.getpid(), ray.get_runtime_context().get_node_id()
 
-    def unroll(self, version: int, vector: Vector | None) -> tuple[UnrollReport, Trajectory, dict[str, Array]]:  # noqa: ARG002
+    def unroll(self, version: int, published: Published | None) -> tuple[UnrollReport, Trajectory, dict[str, Array]]:  # noqa: ARG002
         """See `Rollouts.unroll`; the parameters are received and not used."""
         self._turn += 1
         recorded = self._unrolls[self._turn % RECORDED]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ...actors.rollout import UnrollReport
 from ...learner.checkpoint import Checkpoint
-from ...models.flat import Vector
+from ...models.flat import Published
 from ...replay.trajectory import Array
 
 
@@ -25,11 +25,11 @@ class StoreFullError(RuntimeError):
 
 
 class LearnerFailedError(RuntimeError):
-    """The learner's process died or could not start."""
+    """The learner's process died, hangs or could not start."""
 
 
 class LearnerReplaced(Exception):  # noqa: N818  # not an error: the training goes on
-    """The learner's process died; another one stands in its place.
+    """The learner's process died or hung; another one stands in its place.
 
     Attributes:
         checkpoint: where the new one goes on from, None for the start of the run. Updates after it are lost.
@@ -80,7 +80,7 @@ class Engine(Protocol):
 
         Raises:
             Interrupted: if a stop was asked for.
-            LearnerReplaced: if the learner died and another one stands.
+            LearnerReplaced: if the learner failed and another one stands.
         """
 
     def counters(self) -> Counters:
@@ -89,7 +89,7 @@ class Engine(Protocol):
     def window(self) -> list[Mapping[str, Array]]:
         """The task's truth of the last few unrolls, see `RolloutWorker.unroll`."""
 
-    def parameters(self) -> tuple[int, Vector]:
+    def parameters(self) -> Published:
         """Version and parameters as they are now."""
 
     def checkpoint(self, extra: Mapping[str, Any]) -> Checkpoint:

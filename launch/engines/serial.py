@@ -13,7 +13,7 @@ from ...actors.rollout import UnrollReport
 from ...learner import snapshot
 from ...learner.checkpoint import Checkpoint
 from ...learner.learner import Learner, NonFiniteLossError
-from ...models.flat import Vector
+from ...models.flat import Published, Vector
 from ...replay.handoff import Handoff
 from ...replay.trajectory import Array, Trajectory
 from ..config import TrainConfig
@@ -92,8 +92,8 @@ class SerialEngine:
     def window(self) -> list[Mapping[str, Array]]:  # noqa: D102
         return list(self._window)
 
-    def parameters(self) -> tuple[int, Vector]:  # noqa: D102
-        return self._learner.progress.updates, self._learner.parameters_vector()
+    def parameters(self) -> Published:  # noqa: D102
+        return Published(self._learner.progress.updates, self._learner.parameters_vector())
 
     def _publish(self) -> tuple[int, Vector | torch.Tensor]:
         """Version and parameters for the workers, where they act."""

@@ -13,7 +13,7 @@ from prefrontal.actors.pool import ActorPool
 from prefrontal.actors.rollout import RolloutWorker, WorkerSpec
 from prefrontal.actors.settings import ActorsConfig, ActorsFailedError
 from prefrontal.models.agent import ModelConfig
-from prefrontal.models.flat import to_vector
+from prefrontal.models.flat import Published, to_vector
 
 MODEL = ModelConfig(hidden_sizes=(8,))
 
@@ -36,7 +36,8 @@ def pool_of(ray_session):
     def make(pool_specs, pool_config):
         pool = ActorPool(pool_specs, pool_config)
         pools.append(pool)
-        pool.broadcast(7, to_vector(RolloutWorker(replace(pool_specs[0], task_options={})).agent.parameters()))
+        agent = RolloutWorker(replace(pool_specs[0], task_options={})).agent
+        pool.broadcast(7, Published(7, to_vector(agent.parameters())))
         pool.begin()
         return pool
 

@@ -1,0 +1,129 @@
+"""The engine on a real Ray while its processes are killed or stopped: order, versions and parameters stay true."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+import ray
+from prefrontal.actors.settings import ActorsConfig
+from prefrontal.launch.config import LearnerConfig, RunConfig, TrainConfig
+from prefrontal.launch.engines.distributed import RayEngine
+from prefrontal.launch.engines.learner_process import LearnerProcess
+from prefrontal.launch.engines.protocol import LearnerFailedError, LearnerReplaced
+from prefrontal.learner.algorithm import AlgorithmConfig
+from prefrontal.models.agent import ModelConfig
+
+ACTORS = 2
+IN_FLIGHT = 2
+
+
+@pytest.fixture
+def engine_of(ray_session, tmp_path):
+    engines = []
+
+    def make(algo=None, learner=None, checkpoint=None):
+        config = TrainConfig(
+            task={"name": "two_step", "trials": 4},
+            run=RunConfig(env_steps=10**9),
+            model=ModelConfig(hidden_sizes=(4,)),
+            algo=AlgorithmConfig(**{"unroll_length": 4, "batch_unrolls": 2} | (algo or {})),
+            actors=ActorsConfig(num=ACTORS, envs=2, cpus=0.5, in_flight=IN_FLIGHT, backoff_s=0.05),
+            learner=LearnerConfig(**learner or {}),
+        )
+        engines.append(RayEngine(config, tmp_path, checkpoint, lambda: False))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+def processes(title):
+    """This test's own processes of a name, the newest last."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if title in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append((process.create_time(), process.pid))
+        except psutil.NoSuchProcess:
+            continue
+    return [pid for _, pid in sorted(found)]
+
+
+def steps(engine, count):
+    """So many updates, those before and after another learner's beginning told apart."""
+    updates, replaced = [], 0
+    while len(updates) < count:
+        try:
+            updates.append(engine.step())
+        except LearnerReplaced:
+            replaced += 1
+    return updates, replaced
+
+
+A2C = {"name": "a2c", "returns": "gae", "synchronous": True}
+
+
+@pytest.mark.parametrize(
+    ("algo", "count"),
+    [({"broadcast_every": 2}, 600), (A2C, 150)],
+    ids=["every second", "a2c"],
+)
+def test_versions_stay_true_while_an_actor_and_the_learner_are_killed(engine_of, algo, count):
+    engine = engine_of(algo)
+    every = algo.get("broadcast_every", 1)
+    first, _ = steps(engine, count // 3)
+    assert engine.parameters().version >= len(first)  # more may be given
+    os.kill(ray.get(engine._pool.handles()[0].ready.remote())[0], signal.SIGKILL)
+    second, _ = steps(engine, count // 3)
+    engine._checkpoints.save(engine.checkpoint({}))
+    saved = engine._checkpoints.newest()[0].scalars["updates"]
+    assert saved >= len(first) + len(second)
+    os.kill(processes("RemoteLearner")[-1], signal.SIGKILL)
+    third, replaced = steps(engine, count // 3)
+    assert replaced == 1
+    assert engine.counters().restarts == engine.counters().learner_restarts == 1
+    versions = [report.params_version for update in first + second + third for report in update.reports]
+    assert min(versions) >= 0, "an actor played what nobody had published"
+    later = [report.params_version for update in third[len(third) // 2 :] for report in update.reports]
+    # Published are every so-maniest update, and what a learner begins with.
+    assert {version for version in versions if version % every} <= {saved}
+    assert max(later) <= saved + len(third)
+    # On their way are: what actors play and what waits (each trajectory at most once), and the updates given.
+    bound = every + ACTORS * IN_FLIGHT + 2
+    assert max(update.metrics["learner/lag_max"] for update in first + third[len(third) // 2 :]) <= bound
+    if algo is A2C:
+        # The parameters are those of their label: on policy, every importance ratio is 1.
+        assert {update.metrics["learner/lag_max"] for update in first + second + third} == {0.0}
+        assert all(abs(update.metrics["learner/rho"] - 1) < 1e-5 for update in first + second + third)
+
+
+def steps_until_replaced(engine):
+    while True:
+        engine.step()
+
+
+def test_a_learner_that_hangs_is_replaced_and_its_replacement_too(engine_of, monkeypatch):
+    engine = engine_of(learner={"timeout_s": 10.0, "max_restarts": 2})
+    steps(engine, 5)
+    begin, struck = LearnerProcess.begin, []
+
+    def dies_once(self, *arguments):
+        if not struck:
+            struck.append(self)
+            ray.kill(self._handle)
+        return begin(self, *arguments)
+
+    monkeypatch.setattr(LearnerProcess, "begin", dies_once)
+    os.kill(processes("RemoteLearner")[-1], signal.SIGSTOP)
+    with pytest.raises(LearnerReplaced) as replaced:
+        steps_until_replaced(engine)
+    assert r"hangs: no update was made within 10 s (learner.timeout_s)" in str(replaced.value.__cause__)
+    assert engine.counters().learner_restarts == 2
+    steps(engine, 5)
+    os.kill(processes("RemoteLearner")[-1], signal.SIGKILL)
+    with pytest.raises(LearnerFailedError, match=r"learner\.max_restarts"):
+        steps_until_replaced(engine)
