@@ -24,8 +24,8 @@ INFORMATIVE_ARMS, TARGETS = 11, 10
 
 PAY_TARGET, PAY_OTHER = 5.0, 1.0
 
-LONGEST = 30_000
-"""Trials that the 16-bit counters hold with room to spare."""
+LONGEST = 2**31 - 1
+"""Trials that the counters hold."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class BanditEnv(VectorTask):
     """
 
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
-        "choice": np.int16,
+        "choice": np.int32,
         "reward": np.float32,
         "best": np.float32,
         "chosen": np.float32,
@@ -107,7 +107,7 @@ class BanditEnv(VectorTask):
         self._set_spaces(Box(0.0, 1.0, (1 + settings.trial_number,), np.float32), Discrete(settings.arm_count))
         self._rows = np.arange(num_envs)
         self._means = np.zeros((num_envs, settings.arm_count), dtype=np.float32)
-        self._trial = np.zeros(num_envs, dtype=np.int16)
+        self._trial = np.zeros(num_envs, dtype=np.int32)
         self._volatile = np.zeros(num_envs, dtype=bool)
         self._last = np.full((num_envs, 2), np.nan, dtype=np.float32)
         """Last arm and reward, for rendering."""
@@ -161,7 +161,7 @@ class BanditEnv(VectorTask):
         info = {
             "trial": self._trial.copy(),
             "trial_done": np.ones(self.num_envs, dtype=bool),
-            "choice": action.astype(np.int16),
+            "choice": action.astype(np.int32),
             "reward": reward,
             "best": self._means.max(1),
             "chosen": chosen,

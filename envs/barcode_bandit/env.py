@@ -74,12 +74,12 @@ class BarcodeBanditEnv(VectorTask):
     """B episodes; a step is a pull, and a trial. Observation [bits]: the barcode, -1 or 1. Actions: the arms."""
 
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
-        "encounter": np.int16,
-        "barcode": np.int16,
-        "choice": np.int16,
-        "best_arm": np.int16,
+        "encounter": np.int32,
+        "barcode": np.int32,
+        "choice": np.int32,
+        "best_arm": np.int32,
         "correct": np.bool_,
         "reward": np.float32,
     }
@@ -91,15 +91,15 @@ class BarcodeBanditEnv(VectorTask):
         self._rows = np.arange(num_envs)
         self._bits = np.zeros((num_envs, settings.barcodes, settings.bits), dtype=np.float32)
         """Each barcode of the life, -1 or 1."""
-        self._best_arms = np.zeros((num_envs, settings.barcodes), dtype=np.int16)
-        self._order = np.zeros((num_envs, settings.episodes), dtype=np.int16)
+        self._best_arms = np.zeros((num_envs, settings.barcodes), dtype=np.int32)
+        self._order = np.zeros((num_envs, settings.episodes), dtype=np.int32)
         """Barcode of each episode of the life."""
-        self._completed = np.zeros((num_envs, settings.barcodes), dtype=np.int16)
+        self._completed = np.zeros((num_envs, settings.barcodes), dtype=np.int32)
         """How often each barcode's episode was played to its end in this life."""
         self._episode = np.full(num_envs, settings.episodes, dtype=np.int32)
         """Number of the episode within its life; past the last one where the life is over."""
-        self._trial = np.zeros(num_envs, dtype=np.int16)
-        self._last_choice = np.full(num_envs, -1, dtype=np.int16)
+        self._trial = np.zeros(num_envs, dtype=np.int32)
+        self._last_choice = np.full(num_envs, -1, dtype=np.int32)
         self._last_reward = np.zeros(num_envs, dtype=np.float32)
         self._total = np.zeros(num_envs, dtype=np.float32)
 
@@ -166,7 +166,7 @@ class BarcodeBanditEnv(VectorTask):
         )
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        shown, best_arm, choice = self.barcode(), self.best_arm(), action.astype(np.int16)
+        shown, best_arm, choice = self.barcode(), self.best_arm(), action.astype(np.int32)
         correct = choice == best_arm
         pays = np.where(correct, self.settings.best, self.settings.other)
         reward = (self.rng.random(self.num_envs) < pays).astype(np.float32)

@@ -61,7 +61,7 @@ class ContextualChoiceEnv(VectorTask):
     """
 
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
         "item_trial": np.int32,
         "item": np.int32,
@@ -88,7 +88,7 @@ class ContextualChoiceEnv(VectorTask):
         self._item_trial = np.full(num_envs, 2 * items, dtype=np.int32)
         """Number of the trial within its life; 2 items and more: the life is over."""
         self._item = np.zeros(num_envs, dtype=np.int32)
-        self._step = np.zeros(num_envs, dtype=np.int16)
+        self._step = np.zeros(num_envs, dtype=np.int32)
         self._shown = np.zeros((num_envs, width), dtype=np.float32)
         """The observation."""
         self._total = np.zeros(num_envs, dtype=np.float32)

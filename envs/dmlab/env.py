@@ -81,7 +81,7 @@ class DMLabEnv(VectorTask):
     metadata: ClassVar[dict[str, Any]] = {**VectorTask.metadata, "render_fps": 15}  # type: ignore[misc]
     restorable = False
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
         "responded": np.bool_,
         "correct": np.bool_,

@@ -81,7 +81,7 @@ class EpisodicTwoStepEnv(VectorTask):
     """
 
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
         "choice": np.int8,
         "state": np.int8,
@@ -90,7 +90,7 @@ class EpisodicTwoStepEnv(VectorTask):
         "good_state": np.int8,
         "cued": np.bool_,
         "matched": np.bool_,
-        "stored_trial": np.int16,
+        "stored_trial": np.int32,
         "stored_choice": np.int8,
         "stored_state": np.int8,
         "stored_reward": np.int8,
@@ -106,13 +106,13 @@ class EpisodicTwoStepEnv(VectorTask):
         )
         self._set_spaces(space, Discrete(2))
         self._rows = np.arange(num_envs)
-        self._trial = np.zeros(num_envs, dtype=np.int16)
+        self._trial = np.zeros(num_envs, dtype=np.int32)
         self._good = np.zeros(num_envs, dtype=np.int8)
         self._contexts = np.zeros((num_envs, trials), dtype=np.int16)
         """Bits of each context, as an integer."""
-        self._cues = np.full((num_envs, trials + 1), -1, dtype=np.int16)
+        self._cues = np.full((num_envs, trials + 1), -1, dtype=np.int32)
         """Context shown in each trial, -1 for none; the last column is for the observation after the last trial."""
-        self._ended_with = np.full(num_envs, -1, dtype=np.int16)
+        self._ended_with = np.full(num_envs, -1, dtype=np.int32)
         """Context that the last trial ended with, -1 before the first."""
         self._choices = np.full((num_envs, trials), -1, dtype=np.int8)
         self._states = np.full((num_envs, trials), -1, dtype=np.int8)

@@ -66,7 +66,7 @@ class HarlowSettings:
 
     def pool(self) -> Array:
         """Numbers of the levels that this split draws from."""
-        numbers = np.arange(self.levels, dtype=np.int16)
+        numbers = np.arange(self.levels, dtype=np.int32)
         held_out = numbers % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
         return numbers if self.split == "all" else numbers[held_out if self.split == "test" else ~held_out]
 
@@ -75,14 +75,14 @@ class HarlowEnv(VectorTask):
     """B episodes. Observation [9]: what the cells around the gaze hold. Actions: rotate by one cell, left or right."""
 
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
         "correct": np.bool_,
         "chose_right": np.bool_,
         "rewarded_right": np.bool_,
         "reward": np.float32,
-        "rewarded_level": np.int16,
-        "other_level": np.int16,
+        "rewarded_level": np.int32,
+        "other_level": np.int32,
     }
 
     def __init__(self, settings: HarlowSettings, num_envs: int, render_mode: str | None = None) -> None:
@@ -91,15 +91,15 @@ class HarlowEnv(VectorTask):
         self._set_spaces(Box(-FARTHEST, CROSS, (VIEW,), np.float32), Discrete(2))
         self._rows = np.arange(num_envs)
         self._levels = settings.pool()
-        self._pair = np.zeros((num_envs, 2), dtype=np.int16)
+        self._pair = np.zeros((num_envs, 2), dtype=np.int32)
         """Level of the rewarded object and of the other one."""
         self._cross = np.zeros(num_envs, dtype=np.int16)
         """Where the cross stands, in cells right of the gaze (-8..8)."""
         self._choosing = np.zeros(num_envs, dtype=bool)
         """Whether the objects are shown (else the cross)."""
         self._rewarded_right = np.zeros(num_envs, dtype=bool)
-        self._trial = np.zeros(num_envs, dtype=np.int16)
-        self._steps = np.zeros(num_envs, dtype=np.int16)
+        self._trial = np.zeros(num_envs, dtype=np.int32)
+        self._steps = np.zeros(num_envs, dtype=np.int32)
         self._total = np.zeros(num_envs, dtype=np.float32)
         self._last = np.zeros(num_envs, dtype=np.float32)
 

@@ -43,7 +43,7 @@ class Screen(TensorTask):
     """
 
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
         "correct": np.bool_,
         "chose_right": np.bool_,
@@ -103,7 +103,7 @@ class Screen(TensorTask):
         played = self.machine.step(self._looks[:, action], self.settings.action_repeat)
         fixation, right, wrong = self._rewards
         info = {
-            "trial": played.trial.to(torch.int16),
+            "trial": played.trial.to(torch.int32),
             "trial_done": played.paid,
             "correct": played.correct,
             "chose_right": played.chose_right,

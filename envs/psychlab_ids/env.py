@@ -54,7 +54,7 @@ class PictureNumbersEnv(VectorTask):
     """
 
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
         "correct": np.bool_,
         "chose_right": np.bool_,
@@ -73,7 +73,7 @@ class PictureNumbersEnv(VectorTask):
         """The rewarded picture and the other one."""
         self._sides = np.zeros((num_envs, settings.trials), dtype=bool)
         """Where the rewarded picture is on the right."""
-        self._trial = np.zeros(num_envs, dtype=np.int16)
+        self._trial = np.zeros(num_envs, dtype=np.int32)
         self._total = np.zeros(num_envs, dtype=np.float32)
         self._last = np.zeros(num_envs, dtype=np.float32)
 

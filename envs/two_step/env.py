@@ -60,7 +60,7 @@ class TwoStepEnv(VectorTask):
     """
 
     info_spec: ClassVar = {
-        "trial": np.int16,
+        "trial": np.int32,
         "trial_done": np.bool_,
         "choice": np.int8,
         "state": np.int8,
@@ -77,7 +77,7 @@ class TwoStepEnv(VectorTask):
         num_actions = 3 if settings.steps_per_trial == 3 else 2
         self._set_spaces(Box(0.0, 1.0, (width,), np.float32), Discrete(num_actions))
         self._rows = np.arange(num_envs)
-        self._trial = np.zeros(num_envs, dtype=np.int16)
+        self._trial = np.zeros(num_envs, dtype=np.int32)
         self._good = np.zeros(num_envs, dtype=np.int8)
         self._shown = np.zeros(num_envs, dtype=np.int8)
         """Observation entry: 0 first stage, 1 + second-stage state, 3 fixation cue."""

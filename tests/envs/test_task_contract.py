@@ -74,7 +74,9 @@ def test_info_has_the_declared_keys_and_dtypes(name, options):
     for *_, info in play(env, 260):
         extra = {"_final_obs", "final_obs"}
         assert set(info) - extra == set(env.info_spec)
+        assert env.info_spec["trial"] == np.int32
         for key, dtype in env.info_spec.items():
+            assert dtype in (np.bool_, np.int8, np.int32, np.float32), f"{key}: one size of whole numbers that can grow"
             assert info[key].dtype == dtype, key
             assert len(info[key]) == 4
         kept.append((info["trial"], info["trial"].copy()))
@@ -225,3 +227,28 @@ def test_recorder_does_not_favour_short_episodes():
     assert recorder.lengths.tolist() == expected
     assert recorder.returns.tolist() == expected
     assert recorder.trials()["steps"].tolist() == expected
+
+
+LONG = {
+    "barcode_bandit": {"pulls": 50_000},
+    "contextual_choice": {"steps": 50_000, "items": 1, "evidence_size": 1, "context_size": 1},
+    "episodic_two_step": {"trials": 2**15, "context_bits": 15},
+    "harlow": {"trials": 50_000, "max_steps": 10**6, "levels": 50_000, "split": "all"},
+}
+"""Options with which an episode is long; elsewhere `trials` is enough."""
+
+
+@pytest.mark.parametrize("name", [name for name in BATCHED if name != "psychlab_harlow"])  # draws every score there is
+def test_records_count_long_episodes(name):
+    """Trial 40,000 is recorded as what it is."""
+    env = registry.make_vector(name, 1, **LONG.get(name, {"trials": 50_000}))
+    env.reset(seed=0)
+    next(iter(play(env, 1)))
+    arrays, rng = env.state()
+    (counter,) = [key for key in arrays if key.rpartition(".")[2] in ("trial", "_trial", "_step")]
+    late = 32_766 if name == "episodic_two_step" else 40_000
+    env.restore(arrays | {counter: np.full_like(arrays[counter], late)}, rng)
+    recorded = [int(info["trial"][0]) for *_, info in play(env, 400) if info["trial_done"][0]]
+    whole = len(recorded) if name != "episodic_two_step" else 2
+    assert recorded[:whole] == list(range(late, late + whole))
+    assert whole > 1
