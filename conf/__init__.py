@@ -1,1 +1,1 @@
-"""The configuration: YAML files that Hydra composes; `prefrontal.launch.config` gives them their types."""
+"""The configuration: YAML files that Hydra composes; `settings` declares types and ranges, `checking` applies them."""

@@ -7,7 +7,6 @@ in one `Task`. Light tasks are registered with Gymnasium on import of `prefronta
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 import pkgutil
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from ..conf.checking import checked
 from .trials import Baseline, Evaluation, Reference, Trials
 from .vector import SingleTask, VectorTask
 
@@ -45,7 +45,7 @@ class Task:
     """One line for `prefrontal tasks`."""
     paper: str
     settings: type[Any]
-    """A frozen dataclass: the task's options with their defaults. Its `__post_init__` checks them."""
+    """The task's options with their defaults and ranges, made by `conf.settings.settings`."""
     make: Callable[..., VectorTask]
     """`make(settings, num_envs, render_mode=None)`."""
     actions: tuple[str, ...]
@@ -71,17 +71,17 @@ class Task:
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
 
-    def configure(self, options: Mapping[str, Any] | None = None) -> Any:
+    def configure(self, options: Mapping[str, Any] | None = None, at: str = "task") -> Any:
         """The task's settings with `options` over the defaults.
 
+        Args:
+            options: by the names of the settings' fields.
+            at: path to them, for messages.
+
         Raises:
-            ValueError: for an option that the task does not have (lists those it has) or a bad value.
+            ConfigError: a ValueError, for an option that the task does not have (lists those it has) or a bad value.
         """
-        known = [f.name for f in dataclasses.fields(self.settings)]
-        for name in options or {}:
-            if name not in known:
-                raise ValueError(f"task '{self.name}' has no option '{name}'; its options are: {', '.join(known)}")
-        return self.settings(**(options or {}))
+        return checked(self.settings, options or {}, at)
 
 
 @functools.cache

@@ -5,16 +5,18 @@ Nothing past this module sees a configuration object of Hydra or OmegaConf.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ..actors.settings import ActorsConfig
+from ..conf.checking import ConfigError as ConfigError
+from ..conf.checking import checked
+from ..conf.settings import Count, CountOrZero, Device, Many, Name, NonNegative, Positive, Seed, Text, settings
 from ..envs import registry
 from ..envs.tensors import NoTensorTaskError
 from ..learner.algorithm import AlgorithmConfig
@@ -26,62 +28,58 @@ def local_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class ConfigError(ValueError):
-    """A setting that cannot be; the message names it and what may stand there."""
-
-
-@dataclass(frozen=True)
+@settings
 class RayConfig:
     """The Ray that `cluster=local` starts; see `conf/train.yaml`."""
 
     dashboard: bool = False
-    object_store_mb: int = 512
-    wait_s: float = 5.0
+    object_store_mb: Count = 512
+    wait_s: NonNegative = 5.0
 
 
-@dataclass(frozen=True)
+@settings
 class LearnerConfig:
     """Where and how the learner computes; see `conf/train.yaml`."""
 
-    device: str = "auto"
+    device: Device = "auto"
     bf16: bool = False
-    timeout_s: float = 300.0
-    max_restarts: int = 3
+    timeout_s: Positive = 300.0
+    max_restarts: CountOrZero = 3
 
 
-@dataclass(frozen=True)
+@settings
 class RunConfig:
     """Length and book-keeping of a run; see `conf/train.yaml`."""
 
-    name: str = "train"
+    name: Name = "train"
     folder: str = ""
-    env_steps: int = 3_000_000
-    log_points: int = 100
-    figures: int = 4
-    checkpoint_every_s: float = 30.0
-    keep_checkpoints: int = 3
+    env_steps: Count = 3_000_000
+    log_points: Count = 100
+    figures: CountOrZero = 4
+    checkpoint_every_s: NonNegative = 30.0
+    keep_checkpoints: Count = 3
 
 
-@dataclass(frozen=True)
+@settings
 class EvaluateConfig:
     """The evaluation with frozen weights; see `conf/train.yaml`."""
 
-    episodes: int = 1000
-    envs: int = 64
+    episodes: Count = 1000
+    envs: Count = 64
     greedy: bool = False
-    closed_units: tuple[int, ...] = ()
+    closed_units: Many[CountOrZero] = ()
     task: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@settings
 class TrainConfig:
     """Everything `prefrontal train` is told."""
 
     task: dict[str, Any] = field(default_factory=dict)
     """`name` and the task's options."""
-    seed: int = 0
-    resume: str | None = None
-    cluster: str = "local"
+    seed: Seed = 0
+    resume: Text | None = None
+    cluster: Text = "local"
     ray: RayConfig = field(default_factory=RayConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     run: RunConfig = field(default_factory=RunConfig)
@@ -106,24 +104,28 @@ class TrainConfig:
         return {**self.task_options, **self.evaluate.task}
 
 
-def _plain(value: Any) -> Any:
+def plain(composed: DictConfig) -> dict[str, Any]:
+    """What Hydra composed, as dicts and tuples; interpolations are resolved.
+
+    Raises:
+        ConfigError: for an interpolation that leads nowhere.
+    """
+    try:
+        container = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).strip().splitlines()[0]) from error
+    assert isinstance(container, dict)
+    return {str(name): _frozen(value) for name, value in container.items()}
+
+
+def _frozen(value: Any) -> Any:
     """Lists become tuples, all the way down, so that frozen really is frozen."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(value, **{f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)})
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return tuple(_plain(item) for item in value) if isinstance(value, list) else value
+        return {key: _frozen(item) for key, item in value.items()}
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
-def _thaw(node: DictConfig) -> None:
-    """OmegaConf makes the schema of a frozen dataclass read-only; composing writes into it."""
-    OmegaConf.set_readonly(node, False)
-    for child in node.values():
-        if isinstance(child, DictConfig):
-            _thaw(child)
-
-
-def task_settings(task: Mapping[str, Any]) -> Any:
+def task_settings(task: Mapping[str, Any], at: str = "task") -> Any:
     """The checked settings of a `task` node (`name` and options).
 
     Raises:
@@ -131,9 +133,10 @@ def task_settings(task: Mapping[str, Any]) -> Any:
     """
     options = {key: value for key, value in task.items() if key != "name"}
     try:
-        return registry.get(str(task.get("name"))).configure(options)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(str(error)) from error
+        found = registry.get(str(task.get("name")))
+    except registry.UnknownTaskError as error:
+        raise ConfigError(f"{at}.name: {error}") from error
+    return found.configure(options, at)
 
 
 def _check_device_of_actors(config: TrainConfig) -> None:
@@ -158,18 +161,12 @@ def train_config(composed: DictConfig) -> TrainConfig:
     Raises:
         ConfigError: naming the setting that cannot be.
     """
-    try:
-        schema = OmegaConf.structured(TrainConfig)
-        _thaw(schema)
-        given = {f.name: composed[f.name] for f in dataclasses.fields(TrainConfig)}
-        if given["actors"].num == "auto":
-            given["actors"] = {**given["actors"], "num": local_cpus(), "auto": True}
-        merged = OmegaConf.merge(schema, given)
-        config: TrainConfig = _plain(OmegaConf.to_object(merged))
-    except (OmegaConfBaseException, ValueError, TypeError) as error:
-        raise ConfigError(str(error).strip()) from error
+    given = plain(composed)
+    if isinstance(actors := given.get("actors"), dict) and actors.get("num") == "auto":
+        given["actors"] = {**actors, "num": local_cpus(), "auto": True}
+    config = checked(TrainConfig, given)
     task_settings(config.task)
-    task_settings({"name": config.task_name, **config.evaluation_task_options})
+    task_settings({"name": config.task_name, **config.evaluation_task_options}, "evaluate.task")
     if config.algo.synchronous and config.actors.lag_updates:
         raise ConfigError("actors.lag_updates needs an asynchronous algorithm (algo=impala or algo=a3c)")
     if config.actors.auto and (config.algo.synchronous or not config.actors.cpus):
@@ -185,8 +182,4 @@ def train_config(composed: DictConfig) -> TrainConfig:
             f"algo.batch_unrolls={config.algo.batch_unrolls} trajectories can never be complete: {config.actors.num} "
             f"actors with {config.actors.in_flight} unrolls in flight make {in_flight} at once"
         )
-    if config.learner.timeout_s <= 0:
-        raise ConfigError(f"learner.timeout_s must be positive, got {config.learner.timeout_s}")
-    if config.run.env_steps < 1 or config.evaluate.episodes < 1 or config.run.log_points < 1:
-        raise ConfigError("run.env_steps, run.log_points and evaluate.episodes must be at least 1")
     return config

@@ -2,99 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import Literal
 
-RETURNS = ("vtrace", "gae", "n_step", "td0")
-OPTIMIZERS = ("rmsprop", "adam")
-SCHEDULES = ("constant", "linear", "cosine")
-
-
-def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}={value} is not known; choose one of: {', '.join(choices)}")
+from ..conf.settings import Count, Decay, NonNegative, Pair, Positive, Probability, Share, Text, settings
 
 
-@dataclass(frozen=True)
+@settings
 class ScheduledConfig:
     """A quantity that may change over training: from `start` to `end` over `fraction` of the run's steps."""
 
-    start: float
-    end: float | None = None
+    start: NonNegative
+    end: NonNegative | None = None
     """None: the same as `start`."""
-    fraction: float = 1.0
-    kind: str = "linear"
-
-    def __post_init__(self) -> None:
-        _choose("schedule kind", self.kind, SCHEDULES)
-        if not 0 < self.fraction <= 1:
-            raise ValueError(f"a schedule's fraction of the run lies in (0, 1], got {self.fraction}")
+    fraction: Share = 1.0
+    kind: Literal["constant", "linear", "cosine"] = "linear"
 
 
-@dataclass(frozen=True)
+@settings
 class OptimizerConfig:
     """The optimizer of `torch.optim` and its settings."""
 
-    name: str = "rmsprop"
-    alpha: float = 0.99
+    name: Literal["rmsprop", "adam"] = "rmsprop"
+    alpha: Decay = 0.99
     """RMSprop's smoothing constant."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: Pair[Decay] = (0.9, 0.999)
     """Adam's smoothing constants."""
-    eps: float = 1e-5
-
-    def __post_init__(self) -> None:
-        _choose("algo.optimizer.name", self.name, OPTIMIZERS)
+    eps: Positive = 1e-5
 
 
-@dataclass(frozen=True)
+@settings
 class ReplayConfig:
     """Replayed trajectories beside fresh ones (V-trace corrects for their age)."""
 
-    ratio: float = 0.0
+    ratio: NonNegative = 0.0
     """Replayed trajectories for each fresh one; 0 is off."""
-    capacity: int = 64
+    capacity: Count = 64
     """Trajectories kept."""
 
-    def __post_init__(self) -> None:
-        if self.ratio < 0 or self.capacity < 1:
-            raise ValueError("algo.replay needs ratio >= 0 and capacity >= 1")
 
-
-@dataclass(frozen=True)
+@settings
 class AlgorithmConfig:
     """Everything the learner is told apart from the network."""
 
-    name: str = "impala"
-    returns: str = "vtrace"
+    name: Text = "impala"
+    returns: Literal["vtrace", "gae", "n_step", "td0"] = "vtrace"
     synchronous: bool = False
     """Wait for every actor, update once, and only then let them act again (A2C)."""
-    unroll_length: int = 100
-    batch_unrolls: int = 2
+    unroll_length: Count = 100
+    batch_unrolls: Count = 2
     """Trajectories joined into one update."""
-    discount: float = 0.9
-    lambda_: float = 1.0
-    n: int = 5
+    discount: Probability = 0.9
+    lambda_: Probability = 1.0
+    n: Count = 5
     """Steps of the n-step return (`returns=n_step` only)."""
-    rho_clip: float = 1.0
-    c_clip: float = 1.0
+    rho_clip: Positive = 1.0
+    c_clip: Positive = 1.0
     learning_rate: ScheduledConfig = field(default_factory=lambda: ScheduledConfig(7e-3))
     entropy_weight: ScheduledConfig = field(default_factory=lambda: ScheduledConfig(0.05, 0.0))
-    value_weight: float = 0.05
-    reward_prediction: float = 0.0
+    value_weight: NonNegative = 0.05
+    reward_prediction: NonNegative = 0.0
     """Weight of the auxiliary loss of that name, see `learner.reward_prediction`; 0 is off."""
-    max_grad_norm: float | None = None
+    max_grad_norm: Positive | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
-    broadcast_every: int = 1
+    broadcast_every: Count = 1
     """Updates between two broadcasts of the parameters."""
 
     def __post_init__(self) -> None:
-        _choose("algo.returns", self.returns, RETURNS)
         if self.replay.ratio and self.returns != "vtrace":
-            raise ValueError("algo.replay.ratio > 0 needs algo.returns=vtrace: only V-trace corrects for old behaviour")
-        for name in ("unroll_length", "batch_unrolls", "broadcast_every", "n"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"algo.{name} must be at least 1, got {getattr(self, name)}")
-        if self.reward_prediction < 0:
-            raise ValueError(f"algo.reward_prediction is a weight, at least 0, got {self.reward_prediction}")
-        if not 0 <= self.discount <= 1 or not 0 <= self.lambda_ <= 1:
-            raise ValueError("algo.discount and algo.lambda_ lie in [0, 1]")
+            raise ValueError(
+                f"replay.ratio={self.replay.ratio:g} needs algo.returns=vtrace: only V-trace corrects for old behaviour"
+            )

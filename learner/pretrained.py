@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..models.agent import AgentSpec
+from ..models.encoders import EncoderName
 from . import snapshot
 from .checkpoint import Checkpoint, CheckpointFolder, read, write
 
@@ -29,8 +30,7 @@ class PretrainedEncoderError(ValueError):
 class EncoderSpec:
     """All that determines an encoder's parameters."""
 
-    name: str
-    """In `models.encoders.ENCODERS`."""
+    name: EncoderName
     sizes: tuple[int, ...]
     obs_shape: tuple[int, ...]
 

@@ -8,29 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ..conf.settings import Count, Many, Number, Text, settings
 from .core import Core, Inputs, InputSizes, State
 from .dnd import Dictionary, MemoryConfig, Recall, inverse_kernel_mean
-from .encoders import make_encoder
+from .encoders import EncoderName, make_encoder
 from .ep_lstm import EpLSTM
 from .recurrent import Recurrent
 from .stacked import StackedLSTM
 
+CoreName = Literal["lstm", "gru", "stacked_lstm", "ep_lstm"]
 
-@dataclass(frozen=True)
+
+@settings
 class ModelConfig:
     """The network's settings (`conf/model/`)."""
 
-    core: str = "lstm"
-    hidden_sizes: tuple[int, ...] = (48,)
+    core: CoreName = "lstm"
+    hidden_sizes: Many[Count] = (48,)
     learned_initial_state: bool = False
-    encoder: str = "none"
-    encoder_sizes: tuple[int, ...] = ()
-    encoder_from: str | None = None
+    encoder: EncoderName = "none"
+    encoder_sizes: Many[Count] = ()
+    encoder_from: Text | None = None
     """Where the encoder's first weights come from, see `learner.pretrained`; None: drawn at random."""
     encoder_frozen: bool = False
     """The encoder's weights stay what they are at the start."""
@@ -39,7 +42,7 @@ class ModelConfig:
     such as a one-hot number among many, otherwise hardly moves the core's gates, and is hardly remembered."""
     see_action: bool = True
     see_reward: bool = True
-    reward_levels: tuple[float, ...] = ()
+    reward_levels: Many[Number] = ()
     """Give the reward one-hot over these values instead of as a number (Wang et al. 2016, experiment 3)."""
     reward_by_action: bool = False
     """Give the reward in an input of its own for each action, 0 but for the previous one. What has to be remembered
@@ -83,9 +86,9 @@ class Seen(NamedTuple):
 
 
 def _sizes(model: ModelConfig, count: int) -> tuple[int, ...]:
-    if len(model.hidden_sizes) != count or min(model.hidden_sizes) < 1:
+    if len(model.hidden_sizes) != count:
         raise ValueError(
-            f"core '{model.core}' needs model.hidden_sizes with {count} positive entr{'y' if count == 1 else 'ies'}, "
+            f"core '{model.core}' needs model.hidden_sizes with {count} entr{'y' if count == 1 else 'ies'}, "
             f"got {list(model.hidden_sizes)}"
         )
     return model.hidden_sizes
@@ -108,27 +111,26 @@ def _ep_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
     return EpLSTM(sizes, _sizes(model, 1)[0], model.learned_initial_state, model.memory.squash)
 
 
-CORES: dict[str, Callable[[InputSizes, ModelConfig], Core]] = {
+CORES: dict[CoreName, Callable[[InputSizes, ModelConfig], Core]] = {
     "lstm": _lstm,
     "gru": _gru,
     "stacked_lstm": _stacked_lstm,
     "ep_lstm": _ep_lstm,
 }
-"""A new core is one file that implements `Core`, one line here and one file under `conf/model/`."""
+"""A new core is one file that implements `Core`, its name in `CoreName`, one line here and
+one file under `conf/model/`."""
 
 
 class Agent(nn.Module):
     """Encoder -> core -> categorical policy and value.
 
     Raises:
-        ValueError: for an unknown core or encoder (lists those there are) or sizes that do not fit.
+        ValueError: for sizes that do not fit the core or the encoder.
     """
 
     def __init__(self, spec: AgentSpec) -> None:
         super().__init__()
         model = spec.model
-        if model.core not in CORES:
-            raise ValueError(f"there is no core '{model.core}'; the cores are: {', '.join(CORES)}")
         self.spec = spec
         self.encoder = make_encoder(model.encoder, spec.obs_shape, model.encoder_sizes)
         if (model.encoder_frozen or model.encoder_from is not None) and not list(self.encoder.parameters()):

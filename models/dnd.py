@@ -11,24 +11,23 @@ how an encoder of queries is trained.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..conf.settings import Count, CountOrZero, Number, settings
+
 Array = NDArray[Any]
 
-KERNELS = ("cosine", "l1", "l2")
-TIES = ("newest", "oldest")
 _ROUNDING = 32 * torch.finfo(torch.float32).eps
 """Similarities that differ by less than this, relatively, are equal: rounding must not decide between equal keys."""
 _SOFTENING = 1e-3
 
 
-@dataclass(frozen=True)
+@settings
 class MemoryConfig:
     """Settings of the memory (`conf/model/ep_lstm.yaml`).
 
@@ -36,15 +35,15 @@ class MemoryConfig:
         ValueError: for a value that cannot be.
     """
 
-    capacity: int = 1000
-    kernel: str = "cosine"
-    neighbours: int = 1
-    key_size: int = 0
+    capacity: Count = 1000
+    kernel: Literal["cosine", "l1", "l2"] = "cosine"
+    neighbours: Count = 1
+    key_size: CountOrZero = 0
     """Width of a learned linear encoding of keys and queries; 0: as the task gives them."""
-    ties: str = "newest"
-    threshold: float | None = None
+    ties: Literal["newest", "oldest"] = "newest"
+    threshold: Number | None = None
     """Recall only entries at least so similar to the query."""
-    replace_above: float | None = None
+    replace_above: Number | None = None
     """Write over the most similar entry where it is more similar than this, instead of into the ring."""
     squash: bool = True
     """tanh of what is recalled."""
@@ -52,17 +51,12 @@ class MemoryConfig:
     """False: the reinstatement gate is held at 0 and no memory is kept (the incremental agent)."""
 
     def __post_init__(self) -> None:
-        for name, value, choices in (("kernel", self.kernel, KERNELS), ("ties", self.ties, TIES)):
-            if value not in choices:
-                raise ValueError(f"model.memory.{name}={value} is not known; choose one of: {', '.join(choices)}")
-        if not 1 <= self.neighbours <= self.capacity:
-            raise ValueError(
-                f"model.memory.neighbours must lie between 1 and the capacity ({self.capacity}), got {self.neighbours}"
-            )
+        if self.neighbours > self.capacity:
+            raise ValueError(f"neighbours={self.neighbours} are more than the memory holds, capacity={self.capacity}")
         if self.key_size and self.neighbours == 1:
             raise ValueError(
-                "model.memory.key_size needs model.memory.neighbours of at least 2: the value of a single neighbour "
-                "does not depend on the query, so that an encoder of it would never be trained"
+                f"key_size={self.key_size} needs model.memory.neighbours of at least 2: the value of a single "
+                "neighbour does not depend on the query, so that an encoder of it would never be trained"
             )
 
 
@@ -99,7 +93,7 @@ def inverse_kernel_mean(kernel: str, values: Tensor, found: Tensor, keys: Tensor
     """Mean of values [..., k, H] weighted by `1 / (distance + 0.001)`; 0 where none was found.
 
     Args:
-        kernel: see `KERNELS`.
+        kernel: as `MemoryConfig.kernel`.
         values: [..., k, H].
         found: [..., k] bool.
         keys: [..., k, K].

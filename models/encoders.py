@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +48,9 @@ class MLP(nn.Module):
 
 
 Encoder = Flatten | MLP | Conv | ResNet
+EncoderName = Literal["none", "mlp", "conv", "resnet"]
 
-ENCODERS: dict[str, Callable[[Sequence[int], Sequence[int]], Encoder]] = {
+ENCODERS: dict[EncoderName, Callable[[Sequence[int], Sequence[int]], Encoder]] = {
     "none": Flatten,
     "mlp": MLP,
     "conv": Conv,
@@ -56,12 +58,10 @@ ENCODERS: dict[str, Callable[[Sequence[int], Sequence[int]], Encoder]] = {
 }
 
 
-def make_encoder(name: str, obs_shape: Sequence[int], sizes: Sequence[int]) -> Encoder:
+def make_encoder(name: EncoderName, obs_shape: Sequence[int], sizes: Sequence[int]) -> Encoder:
     """The encoder called `name`; `sizes` as in `model.encoder_sizes`.
 
     Raises:
-        ValueError: for an unknown name (lists those there are), or sizes that do not fit the observations.
+        ValueError: for sizes that do not fit the observations.
     """
-    if name not in ENCODERS:
-        raise ValueError(f"there is no encoder '{name}'; the encoders are: {', '.join(ENCODERS)}")
     return ENCODERS[name](obs_shape, sizes)

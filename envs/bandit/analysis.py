@@ -12,7 +12,7 @@ from scipy import optimize
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
 from .baselines import BASELINES, best_known
-from .env import BanditEnv, BanditSettings
+from .env import Arms, BanditEnv, BanditSettings
 from .indices import LONGEST_INDEX
 
 COMPUTED = {
@@ -161,7 +161,9 @@ def references(settings: BanditSettings) -> list[Reference]:
     return found
 
 
-def transfer_matrix(trials: Mapping[tuple[str, str], Trials], trial_count: int = 100) -> dict[tuple[str, str], float]:
+def transfer_matrix(
+    trials: Mapping[tuple[Arms, Arms], Trials], trial_count: int = 100
+) -> dict[tuple[Arms, Arms], float]:
     """Regret of each (trained on, tested on) pair of distributions, from the trials of its evaluation.
 
     The trials come from `prefrontal evaluate run=<trained on A> task.arms=<B>`; see `drawing.transfer_figure`.

@@ -6,29 +6,29 @@ agent, not of the task.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 from gymnasium.spaces import Box, Discrete
 
+from ...conf.checking import shown
+from ...conf.settings import LARGEST, Many, NonNegative, Pair, Probability, Recorded, settings
 from ..vector import Array, Mask, VectorTask
 
-TWO_POINT = {"easy": 0.1, "medium": 0.25, "hard": 0.4}
-"""Distributions with p in {x, 1 - x} and 1 - p for the other arm."""
+Arms = Literal["independent", "uniform", "easy", "medium", "hard", "normalised", "restless", "informative", "custom"]
+"""Distributions of the arms' probabilities; see `conf/task/bandit.yaml`."""
 
-ARMS = ("independent", "uniform", *TWO_POINT, "normalised", "restless", "informative", "custom")
+TWO_POINT: dict[Arms, float] = {"easy": 0.1, "medium": 0.25, "hard": 0.4}
+"""Distributions with p in {x, 1 - x} and 1 - p for the other arm."""
 
 INFORMATIVE_ARMS, TARGETS = 11, 10
 """The informative arm is the last of eleven; the target is one of the first ten."""
 
 PAY_TARGET, PAY_OTHER = 5.0, 1.0
 
-LONGEST = 2**31 - 1
-"""Trials that the counters hold."""
 
-
-@dataclass(frozen=True)
+@settings
 class BanditSettings:
     """Options of the task.
 
@@ -36,36 +36,25 @@ class BanditSettings:
         ValueError: for a value that cannot be.
     """
 
-    arms: str = "independent"
-    num_arms: int = 2
-    trials: int | None = None
+    arms: Arms = "independent"
+    num_arms: Annotated[int, Ge(2), Le(LARGEST)] = 2
+    trials: Recorded | None = None
     """None: 100 (restless 150, informative 5)."""
-    probabilities: tuple[float, ...] = ()
-    volatility: tuple[float, float] = (0.02, 0.2)
+    probabilities: Many[Probability] = ()
+    volatility: Pair[NonNegative] = (0.02, 0.2)
+    """Standard deviations of calm and of volatile episodes."""
     trial_number: bool = False
 
     def __post_init__(self) -> None:
-        if self.arms not in ARMS:
-            raise ValueError(f"bandit: there is no distribution arms={self.arms}; choose one of: {', '.join(ARMS)}")
-        object.__setattr__(self, "probabilities", tuple(self.probabilities))
-        object.__setattr__(self, "volatility", tuple(self.volatility))
-        if self.arms == "custom":
-            if len(self.probabilities) < 2 or not all(0 <= p <= 1 for p in self.probabilities):
-                raise ValueError(
-                    "bandit: arms=custom needs probabilities with at least two entries in [0, 1], for example "
-                    f"task.probabilities=[0.2,0.8]; got {list(self.probabilities)}"
-                )
-        elif self.probabilities:
-            raise ValueError(f"bandit: probabilities are for arms=custom only, not for arms={self.arms}")
-        if self.arms in ("independent", "normalised"):
-            if self.num_arms < 2:
-                raise ValueError(f"bandit: at least two arms are needed, got num_arms={self.num_arms}")
-        elif self.num_arms != 2:
-            raise ValueError(f"bandit: num_arms is for arms=independent and arms=normalised, not for arms={self.arms}")
-        if self.trials is not None and not 1 <= self.trials <= LONGEST:
-            raise ValueError(f"bandit: an episode has 1 to {LONGEST} trials, got trials={self.trials}")
-        if len(self.volatility) != 2 or min(self.volatility) < 0:
-            raise ValueError(f"bandit: volatility is a pair (low, high) of standard deviations, got {self.volatility}")
+        given = shown(self.probabilities)
+        if self.arms == "custom" and len(self.probabilities) < 2:
+            raise ValueError(f"probabilities={given}: arms=custom needs two or more, such as [0.2,0.8]")
+        if self.arms != "custom" and self.probabilities:
+            raise ValueError(f"probabilities={given} are for arms=custom only, not for arms={self.arms}")
+        if self.arms not in ("independent", "normalised") and self.num_arms != 2:
+            raise ValueError(
+                f"num_arms={self.num_arms} is for arms=independent and arms=normalised, not for arms={self.arms}"
+            )
 
     @property
     def arm_count(self) -> int:

@@ -9,12 +9,13 @@ state is reset with each episode; only an episodic memory lasts for the life.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Le
 from gymnasium.spaces import Box, Discrete
 
+from ...conf.settings import LARGEST, Count, Probability, Recorded, settings
 from ..canvas import INK, PAPER, Canvas
 from ..vector import Array, Cue, Mask, VectorTask
 
@@ -22,7 +23,7 @@ MOST_BITS = 14
 """Barcodes are drawn as int16."""
 
 
-@dataclass(frozen=True)
+@settings
 class BarcodeBanditSettings:
     """Options of the task.
 
@@ -30,34 +31,24 @@ class BarcodeBanditSettings:
         ValueError: for a value that cannot be.
     """
 
-    arms: int = 10
-    barcodes: int = 10
-    encounters: int = 10
-    pulls: int = 10
-    best: float = 0.9
-    other: float = 0.1
-    bits: int = 10
+    arms: Annotated[int, Ge(2), Le(LARGEST)] = 10
+    barcodes: Count = 10
+    encounters: Recorded = 10
+    pulls: Recorded = 10
+    best: Probability = 0.9
+    other: Probability = 0.1
+    bits: Annotated[int, Ge(1), Le(MOST_BITS)] = 10
 
     def __post_init__(self) -> None:
-        for name, least in (("arms", 2), ("encounters", 1), ("pulls", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"barcode_bandit: {name} must be at least {least}, got {getattr(self, name)}")
-        for name in ("best", "other"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"barcode_bandit: {name} is a probability, got {getattr(self, name)}")
         if self.best <= self.other:
-            raise ValueError(f"barcode_bandit: best must exceed other={self.other}, got {self.best}")
-        if not 1 <= self.bits <= MOST_BITS:
-            raise ValueError(f"barcode_bandit: bits must lie between 1 and {MOST_BITS}, got {self.bits}")
+            raise ValueError(f"best={self.best:g} must exceed other={self.other:g}")
         if self.barcodes < self.arms:
             raise ValueError(
-                f"barcode_bandit: barcodes must be at least arms={self.arms}, so that each arm is the best one of some "
-                f"barcode, got {self.barcodes}"
+                f"barcodes={self.barcodes} must be at least arms={self.arms}, so that each arm is the best one of some "
+                "barcode"
             )
         if self.barcodes > 2**self.bits:
-            raise ValueError(
-                f"barcode_bandit: barcodes={self.barcodes} are more than the {2**self.bits} that bits={self.bits} make"
-            )
+            raise ValueError(f"barcodes={self.barcodes} are more than the {2**self.bits} that bits={self.bits} make")
 
     @property
     def episodes(self) -> int:

@@ -10,22 +10,21 @@ an item is the same both times, except that the noise is drawn anew here, so tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 from gymnasium.spaces import Box, Discrete
 
+from ...conf.settings import LARGEST_RECORDED, Count, settings
 from ..canvas import Canvas, Color
 from ..vector import Array, Cue, Mask, VectorTask
 
 BOUND = 12.0
 """Of the observation space: normal numbers of mean -1, 0 or 1 and unit variance never come near it."""
 
-KEYS = ("context", "observation")
 
-
-@dataclass(frozen=True)
+@settings
 class ContextualChoiceSettings:
     """Options of the task.
 
@@ -33,24 +32,16 @@ class ContextualChoiceSettings:
         ValueError: for a value that cannot be.
     """
 
-    items: int = 50
-    steps: int = 10
-    noise_steps: int = 5
-    evidence_size: int = 32
-    context_size: int = 32
-    key: str = "context"
+    items: Count = 50
+    steps: Annotated[int, Ge(2), Le(LARGEST_RECORDED)] = 10
+    noise_steps: Count = 5
+    evidence_size: Count = 32
+    context_size: Count = 32
+    key: Literal["context", "observation"] = "context"
 
     def __post_init__(self) -> None:
-        for name in ("items", "evidence_size", "context_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"contextual_choice: {name} must be at least 1, got {getattr(self, name)}")
-        if not 1 <= self.noise_steps < self.steps:
-            raise ValueError(
-                "contextual_choice: noise_steps must be at least 1 and leave a step of evidence, "
-                f"got noise_steps={self.noise_steps} of steps={self.steps}"
-            )
-        if self.key not in KEYS:
-            raise ValueError(f"contextual_choice: there is no key={self.key}; choose one of: {', '.join(KEYS)}")
+        if self.noise_steps >= self.steps:
+            raise ValueError(f"noise_steps={self.noise_steps} of steps={self.steps} leave no step of evidence")
 
 
 class ContextualChoiceEnv(VectorTask):

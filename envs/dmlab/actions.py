@@ -7,6 +7,7 @@ positive is right and down), strafe left/right, move back/forward, fire, jump, c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,9 @@ def _full(turn: int) -> Rows:
     return {**both, "fire": (0, 0, 0, 0, 1, 0, 0), "jump": (0, 0, 0, 0, 0, 1, 0), "crouch": (0, 0, 0, 0, 0, 0, 1)}
 
 
-ACTION_SETS: Mapping[str, Callable[[int], Rows]] = {
+ActionSet = Literal["impala", "turn", "five", "leap", "look", "saccade", "full"]
+
+ACTION_SETS: Mapping[ActionSet, Callable[[int], Rows]] = {
     "impala": _impala,
     "turn": _turn,
     "five": _five,
@@ -99,20 +102,18 @@ down too. leap: left, right, nothing, and leaps of `LEAP` turns to either side. 
 nothing and eight directions. full: look in nine directions x stay or move in four, fire, jump, crouch."""
 
 
-def action_names(name: str) -> tuple[str, ...]:
+def action_names(name: ActionSet) -> tuple[str, ...]:
     """Names of a set's actions, in the order of the table's rows."""
     return tuple(ACTION_SETS[name](1))
 
 
-def action_table(name: str, turn: int) -> Table:
+def action_table(name: ActionSet, turn: int) -> Table:
     """The table [A, 7] of a set whose looks turn by `turn` units a frame.
 
     Raises:
-        ValueError: for an unknown set (lists those there are) or a turn that the game does not take.
+        ValueError: for a turn that the game does not take.
     """
-    if name not in ACTION_SETS:
-        raise ValueError(f"there is no actions={name}; choose one of: {', '.join(ACTION_SETS)}")
     largest = LARGEST_TURN // max(abs(units) for row in ACTION_SETS[name](1).values() for units in row[:2])
     if not 1 <= turn <= largest:
-        raise ValueError(f"turn is between 1 and {largest} look units a frame with actions={name}, got {turn}")
+        raise ValueError(f"turn={turn}: 1 to {largest} look units a frame with actions={name}")
     return np.array(list(ACTION_SETS[name](turn).values()), dtype=np.intc)

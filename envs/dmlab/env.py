@@ -13,20 +13,21 @@ with `responded` False, the end of an episode that did not end with an answer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
+from ...conf.settings import Count, CountOrZero, Text, settings
 from ..vector import Array, Mask, VectorTask
-from .actions import action_table
+from .actions import ActionSet, action_table
 from .events import FRAMES_PER_SECOND, Event, Response, responses
-from .game import LARGEST_SEED, RENDERERS, Game
+from .game import LARGEST_SEED, Game, Renderer
 from .levels import find_level
 
 
-@dataclass(frozen=True)
+@settings
 class DMLabSettings:
     """Options of the task; see `conf/task/dmlab.yaml`.
 
@@ -34,29 +35,20 @@ class DMLabSettings:
         ValueError: for a value that cannot be.
     """
 
-    level: str = "seekavoid_arena_01"
-    width: int = 84
-    height: int = 84
-    action_repeat: int = 4
-    actions: str = "impala"
-    turn: int = 20
-    max_frames: int = 0
-    clock_frames: int | None = None
+    level: Text = "seekavoid_arena_01"
+    width: Count = 84
+    height: Count = 84
+    action_repeat: Count = 4
+    actions: ActionSet = "impala"
+    turn: Count = 20
+    max_frames: CountOrZero = 0
+    clock_frames: CountOrZero | None = None
     images: str = ""
     cache: str = ""
-    renderer: str = "software"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    renderer: Renderer = "software"
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("width", "height", "action_repeat"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"dmlab: {name} must be at least 1, got {getattr(self, name)}")
-        if self.max_frames < 0 or (self.clock_frames or 0) < 0:
-            raise ValueError("dmlab: max_frames and clock_frames cannot be negative")
-        if not self.level:
-            raise ValueError("dmlab: give a level, such as task.level=seekavoid_arena_01")
-        if self.renderer not in RENDERERS:
-            raise ValueError(f"dmlab: there is no renderer={self.renderer}; choose one of: {', '.join(RENDERERS)}")
         action_table(self.actions, self.turn)
 
     @property

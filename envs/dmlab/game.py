@@ -11,7 +11,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from .levels import find_level
 Frame = NDArray[np.uint8]
 
 OBSERVATION = "RGB_INTERLACED"
-RENDERERS = ("software", "hardware")
+Renderer = Literal["software", "hardware"]
 LARGEST_SEED = 2**31 - 1
 
 MISSING = (
@@ -96,12 +96,10 @@ class Game:
         action_repeat: int = 4,
         images: str = "",
         cache: str = "",
-        renderer: str = "software",
+        renderer: Renderer = "software",
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.level = find_level(level)
-        if renderer not in RENDERERS:
-            raise ValueError(f"dmlab: there is no renderer={renderer}; choose one of: {', '.join(RENDERERS)}")
         if cache and not Path(cache).expanduser().is_absolute():
             raise ValueError(f"dmlab: cache={cache} must be an absolute path: actors may run in another folder")
         self._module = load_module()

@@ -13,12 +13,13 @@ All contexts of an episode are distinct. Context k is the one that trial k ends 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
+from annotated_types import Ge, Le, MultipleOf
 from gymnasium.spaces import Box, Discrete
 
+from ...conf.settings import Probability, settings
 from ..canvas import INK, PAPER, Canvas, Color
 from ..two_step.env import TwoStepSettings
 from ..vector import Array, Cue, Mask, VectorTask
@@ -27,7 +28,7 @@ MOST_BITS = 15
 """Contexts are drawn as int16."""
 
 
-@dataclass(frozen=True)
+@settings
 class EpisodicTwoStepSettings:
     """Options of the task.
 
@@ -35,27 +36,19 @@ class EpisodicTwoStepSettings:
         ValueError: for a value that cannot be.
     """
 
-    common: float = 0.9
-    reward: float = 0.9
-    reversal: float = 0.1
-    trials: int = 100
-    context_bits: int = 10
+    common: Probability = 0.9
+    reward: Probability = 0.9
+    reversal: Probability = 0.1
+    trials: Annotated[int, "a whole number, divisible by 4", Ge(4), MultipleOf(4)] = 100
+    """Four quarters."""
+    context_bits: Annotated[int, Ge(1), Le(MOST_BITS)] = 10
     context_input: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("common", "reward", "reversal"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"episodic_two_step: {name} is a probability, got {getattr(self, name)}")
-        if self.trials < 4 or self.trials % 4:
-            raise ValueError(f"episodic_two_step: trials must be divisible by 4 (four quarters), got {self.trials}")
-        if not 1 <= self.context_bits <= MOST_BITS:
-            raise ValueError(
-                f"episodic_two_step: context_bits must lie between 1 and {MOST_BITS}, got {self.context_bits}"
-            )
         if 2**self.context_bits < self.trials:
             raise ValueError(
-                f"episodic_two_step: context_bits={self.context_bits} makes {2**self.context_bits} contexts, too few "
-                f"for {self.trials} trials with one each"
+                f"context_bits={self.context_bits} makes {2**self.context_bits} contexts, too few for "
+                f"trials={self.trials} with one each"
             )
 
     def two_step(self) -> TwoStepSettings:

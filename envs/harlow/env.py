@@ -8,12 +8,13 @@ Wang et al. 2018, simulation 5, with object values that never collide with the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 from gymnasium.spaces import Box, Discrete
 
+from ...conf.settings import LARGEST_RECORDED, Number, Recorded, settings
 from ..canvas import Canvas, Color
 from ..vector import Array, Mask, VectorTask
 
@@ -40,7 +41,7 @@ def codes_of(level: Array, levels: int) -> Array:
     return (np.sign(place) * (NEAREST + (FARTHEST - NEAREST) * np.abs(place))).astype(np.float32)
 
 
-@dataclass(frozen=True)
+@settings
 class HarlowSettings:
     """Options of the task.
 
@@ -48,21 +49,14 @@ class HarlowSettings:
         ValueError: for a value that cannot be.
     """
 
-    trials: int = 6
-    max_steps: int = 250
-    levels: int = 1000
-    split: str = "train"
-    reward_fixation: float = 0.2
-    reward_correct: float = 1.0
-    reward_wrong: float = -1.0
-
-    def __post_init__(self) -> None:
-        if self.split not in ("train", "test", "all"):
-            raise ValueError(f"harlow: there is no split={self.split}; choose one of: train, test, all")
-        if self.levels < 2 * HELD_OUT_EVERY:
-            raise ValueError(f"harlow: levels must be at least {2 * HELD_OUT_EVERY} to leave two for each split")
-        if self.trials < 1 or self.max_steps < 1:
-            raise ValueError("harlow: an episode needs at least one trial and one step")
+    trials: Recorded = 6
+    max_steps: Recorded = 250
+    levels: Annotated[int, Ge(2 * HELD_OUT_EVERY), Le(LARGEST_RECORDED)] = 1000
+    """Two are left for each split at least."""
+    split: Literal["train", "test", "all"] = "train"
+    reward_fixation: Number = 0.2
+    reward_correct: Number = 1.0
+    reward_wrong: Number = -1.0
 
     def pool(self) -> Array:
         """Numbers of the levels that this split draws from."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dmlab.actions import ACTION_SETS, action_names, action_table
+from ..dmlab.actions import ActionSet, action_names, action_table
 
-_GLANCE_SET = "leap"
+_GLANCE_SET: ActionSet = "leap"
 _GLANCE: Mapping[str, tuple[str, ...]] = {
     "left": ("left", "nothing", "nothing", "nothing"),
     "right": ("right", "nothing", "nothing", "nothing"),
@@ -23,7 +24,7 @@ _GLANCE: Mapping[str, tuple[str, ...]] = {
     "glance right": ("leap right", "nothing", "leap left", "nothing"),
 }
 
-NAMES = (*ACTION_SETS, "glance")
+ActionName = Literal["impala", "turn", "five", "leap", "look", "saccade", "full", "glance"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Actions:
     """A actions, each played in P parts."""
 
     names: tuple[str, ...]
-    game_set: str
+    game_set: ActionSet
     """The action set of DeepMind Lab that they are made of."""
     parts: NDArray[np.intp]
     """[A, P] rows of that set's table, played one after the other."""
@@ -47,15 +48,9 @@ class Actions:
         return looks
 
 
-def actions_of(name: str) -> Actions:
-    """The actions called `name`.
-
-    Raises:
-        ValueError: for a name that there is not (lists those there are).
-    """
+def actions_of(name: ActionName) -> Actions:
+    """The actions called `name`."""
     if name == "glance":
         names = action_names(_GLANCE_SET)
         return Actions(tuple(_GLANCE), _GLANCE_SET, np.array([[names.index(p) for p in ps] for ps in _GLANCE.values()]))
-    if name not in NAMES:
-        raise ValueError(f"psychlab: there is no actions={name}; choose one of: {', '.join(NAMES)}")
     return Actions(action_names(name), name, np.arange(len(action_names(name)))[:, None])

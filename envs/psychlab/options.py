@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
 
-from .actions import actions_of
-from .sides import check_sides
+from annotated_types import Ge, Gt, Le, Lt
 
-ENVIRONMENTS = ("screen", "dmlab")
-SPLITS = ("train", "test", "all")
+from ...conf.settings import LARGEST, Count, CountOrZero, Number, Pair, Probability, settings
+from .actions import ActionName, actions_of
+from .sides import EvenTrials, Sides
+
+Split = Literal["train", "test", "all"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 LONGEST_STEP = 16
 """Frames of a step. Two responses are never closer than 17 frames, so that a step completes one trial at most."""
@@ -16,7 +19,7 @@ LONGEST_STEP = 16
 SMALLEST_VIEW = 32
 
 
-@dataclass(frozen=True)
+@settings
 class PsychLabSettings:
     """Options of the task; see `conf/task/psychlab_harlow.yaml`.
 
@@ -24,51 +27,36 @@ class PsychLabSettings:
         ValueError: for a value that cannot be.
     """
 
-    env: str = "screen"
-    size: int = 84
-    action_repeat: int = 4
-    actions: str = "saccade"
-    turn: int = 10
-    trials: int = 6
-    max_frames: int = 18_000
-    reward_fixation: float = 1.0
-    reward_correct: float = 5.0
-    reward_wrong: float = -5.0
+    env: Literal["screen", "dmlab"] = "screen"
+    size: Annotated[int, Ge(SMALLEST_VIEW), Le(LARGEST)] = 84
+    """In fewer pixels nothing can be told apart."""
+    action_repeat: Annotated[int, Ge(1), Le(LONGEST_STEP)] = 4
+    actions: ActionName = "saccade"
+    turn: Count = 10
+    trials: EvenTrials = 6
+    max_frames: Count = 18_000
+    reward_fixation: Number = 1.0
+    reward_correct: Number = 5.0
+    reward_wrong: Number = -5.0
     images: str = ""
-    pool: int = 1000
-    split: str = "train"
-    sides: str = "balanced"
-    switch: float = 0.5
-    start_yaw: tuple[float, float] = (70.0, 110.0)
-    randomise: int = 0
+    pool: CountOrZero = 1000
+    split: Split = "train"
+    sides: Sides = "balanced"
+    switch: Probability = 0.5
+    start_yaw: Pair[Annotated[float, Gt(0), Lt(180)]] = (70.0, 110.0)
+    """In front; 90 is the screen."""
+    randomise: CountOrZero = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "start_yaw", tuple(float(value) for value in self.start_yaw))
-        if self.env not in ENVIRONMENTS:
-            raise ValueError(f"psychlab: there is no env={self.env}; choose one of: {', '.join(ENVIRONMENTS)}")
-        if self.split not in SPLITS:
-            raise ValueError(f"psychlab: there is no split={self.split}; choose one of: {', '.join(SPLITS)}")
-        check_sides("psychlab", self.sides, self.switch)
         actions = actions_of(self.actions)
-        longest = LONGEST_STEP // actions.parts_each
-        if not 1 <= self.action_repeat <= longest:
+        if self.step_frames > LONGEST_STEP:
             raise ValueError(
-                f"psychlab: action_repeat is between 1 and {longest} with actions={self.actions}, "
-                f"got {self.action_repeat}"
+                f"action_repeat={self.action_repeat}: at most {LONGEST_STEP // actions.parts_each} with "
+                f"actions={self.actions}"
             )
-        if self.trials < 2 or self.trials % 2:
-            raise ValueError(f"psychlab: trials must be even (each side pays in half of them), got {self.trials}")
-        if self.size < SMALLEST_VIEW:
-            raise ValueError(
-                f"psychlab: in fewer than {SMALLEST_VIEW} pixels nothing can be told apart: size={self.size}"
-            )
-        if self.max_frames < 1 or self.randomise < 0 or self.pool < 0:
-            raise ValueError("psychlab: max_frames must be positive, pool and randomise cannot be negative")
         low, high = self.start_yaw
-        if not 0 < low <= high < 180:
-            raise ValueError(
-                f"psychlab: start_yaw=[{low}, {high}] must rise and lie in front (0..180, 90 is the screen)"
-            )
+        if low > high:
+            raise ValueError(f"start_yaw=[{low:g},{high:g}] must rise")
         actions.looks(self.turn)
 
     @property

@@ -6,15 +6,16 @@ trial, and the gaze comes back to the cross by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Le
 from gymnasium.spaces import Box, Discrete
 
+from ...conf.settings import LARGEST, Number, Probability, settings
 from ..canvas import Canvas
 from ..psychlab.images import draw
-from ..psychlab.sides import check_sides, draw_sides
+from ..psychlab.sides import EvenTrials, Sides, draw_sides
 from ..vector import Array, Mask, VectorTask
 
 LEFT, RIGHT = 0, 1
@@ -22,7 +23,7 @@ _SHOWN = 128
 """Side of a picture in renderings."""
 
 
-@dataclass(frozen=True)
+@settings
 class PictureNumbersSettings:
     """Options of the task.
 
@@ -30,21 +31,14 @@ class PictureNumbersSettings:
         ValueError: for a value that cannot be.
     """
 
-    images: int = 42
-    trials: int = 6
-    reward_fixation: float = 0.0
-    reward_correct: float = 5.0
-    reward_wrong: float = -5.0
+    images: Annotated[int, Ge(2), Le(LARGEST)] = 42
+    trials: EvenTrials = 6
+    reward_fixation: Number = 0.0
+    reward_correct: Number = 5.0
+    reward_wrong: Number = -5.0
     trial_number: bool = False
-    sides: str = "random"
-    switch: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.images < 2:
-            raise ValueError(f"psychlab_ids: an episode needs two pictures, got images={self.images}")
-        if self.trials < 2 or self.trials % 2:
-            raise ValueError(f"psychlab_ids: trials must be even (each side pays in half of them), got {self.trials}")
-        check_sides("psychlab_ids", self.sides, self.switch)
+    sides: Sides = "random"
+    switch: Probability = 0.5
 
 
 class PictureNumbersEnv(VectorTask):

@@ -7,13 +7,13 @@ probability `reversal`; a new episode draws it afresh.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from ...conf.settings import Probability, Recorded, settings
 from ..canvas import Canvas, Color
 from ..vector import Array, Mask, VectorTask
 
@@ -24,7 +24,7 @@ FIXATE = 2
 """The action of central fixation (`steps_per_trial=3`)."""
 
 
-@dataclass(frozen=True)
+@settings
 class TwoStepSettings:
     """Options of the task.
 
@@ -32,21 +32,12 @@ class TwoStepSettings:
         ValueError: for a value that cannot be.
     """
 
-    common: float = 0.8
-    reward: float = 0.9
-    reversal: float = 0.025
-    trials: int = 100
-    steps_per_trial: int = 1
+    common: Probability = 0.8
+    reward: Probability = 0.9
+    reversal: Probability = 0.025
+    trials: Recorded = 100
+    steps_per_trial: Literal[1, 2, 3] = 1
     trial_number: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("common", "reward", "reversal"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"two_step: {name} is a probability, got {getattr(self, name)}")
-        if self.trials < 1:
-            raise ValueError(f"two_step: an episode needs at least one trial, got trials={self.trials}")
-        if self.steps_per_trial not in (1, 2, 3):
-            raise ValueError(f"two_step: steps_per_trial must be 1, 2 or 3, got {self.steps_per_trial}")
 
 
 class TwoStepEnv(VectorTask):

@@ -12,6 +12,7 @@ import ray
 from prefrontal.actors.pool import ActorPool
 from prefrontal.actors.rollout import RolloutWorker, WorkerSpec
 from prefrontal.actors.settings import ActorsConfig, ActorsFailedError
+from prefrontal.conf.checking import checked
 from prefrontal.models.agent import ModelConfig
 from prefrontal.models.flat import Published, to_vector
 
@@ -137,5 +138,5 @@ def test_a_constructor_that_always_fails_ends_the_same_way(pool_of):
 
 def test_settings_are_checked():
     for bad in ({"num": 0}, {"envs": 0}, {"timeout_s": 0.0}, {"max_restarts": -1}):
-        with pytest.raises(ValueError, match=r"actors\."):
-            ActorsConfig(**bad)
+        with pytest.raises(ValueError, match=rf"actors\.{next(iter(bad))}="):
+            checked(ActorsConfig, bad, "actors")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from prefrontal.envs import registry
 from prefrontal.envs.bandit.analysis import (
     COMPUTED,
     analyse,
@@ -178,15 +179,17 @@ def test_fitted_learning_rate_finds_the_rate_of_an_agent_that_has_one():
 
 
 def test_what_cannot_be_is_refused():
-    for bad in (
-        {"arms": "custom"},
-        {"arms": "easy", "num_arms": 3},
-        {"probabilities": (0.1, 0.2)},
-        {"trials": 0},
-        {"trials": 10**6},
+    for name, bad in (
+        ("probabilities", {"arms": "custom"}),
+        ("num_arms", {"arms": "easy", "num_arms": 3}),
+        ("num_arms", {"num_arms": 2.5}),
+        ("probabilities", {"probabilities": (0.1, 0.2)}),
+        ("volatility", {"arms": "restless", "volatility": (np.inf, np.inf)}),
+        ("trials", {"trials": 0}),
+        ("trials", {"trials": 2**31}),
     ):
-        with pytest.raises(ValueError, match="bandit"):
-            BanditSettings(**bad)
+        with pytest.raises(ValueError, match=rf"task\.{name}="):
+            registry.get("bandit").configure(bad)
     with pytest.raises(ValueError, match="no Bayes-optimal agent"):
         bayes_optimal(BanditEnv(BanditSettings(arms="normalised", num_arms=3), 2))
     with pytest.raises(ValueError, match="no Bayes-optimal agent"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from prefrontal.envs import registry
 from prefrontal.envs.barcode_bandit.analysis import HEADLINE, analyse, ideal, references, summarise
 from prefrontal.envs.barcode_bandit.baselines import BASELINES
 from prefrontal.envs.barcode_bandit.drawing import figures
@@ -287,5 +288,5 @@ def test_settings_are_checked():
         ("bits", 3),
     ):
         name = "barcodes" if option == "bits" and value == 3 else option
-        with pytest.raises(ValueError, match=f"barcode_bandit: {name}"):
-            BarcodeBanditSettings(**{option: value})
+        with pytest.raises(ValueError, match=rf"task\.{name}="):
+            registry.get("barcode_bandit").configure({option: value})

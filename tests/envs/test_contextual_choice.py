@@ -214,5 +214,5 @@ def test_comparison_and_figures_of_several_agents():
 
 def test_settings_are_checked():
     for bad in ({"items": 0}, {"noise_steps": 10}, {"noise_steps": 0}, {"key": "reward"}, {"context_size": 0}):
-        with pytest.raises(ValueError, match=f"contextual_choice.*{next(iter(bad))}"):
-            ContextualChoiceSettings(**bad)
+        with pytest.raises(ValueError, match=rf"task\.{next(iter(bad))}="):
+            registry.get("contextual_choice").configure(bad)

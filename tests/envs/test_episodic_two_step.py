@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from prefrontal.envs import registry
 from prefrontal.envs.episodic_two_step.analysis import (
     CELLS,
     REWARDS,
@@ -289,5 +290,5 @@ def test_settings_are_checked():
         ("context_bits", 16),
         ("context_bits", 6),
     ):
-        with pytest.raises(ValueError, match=f"episodic_two_step: {option}"):
-            EpisodicTwoStepSettings(**{option: value})
+        with pytest.raises(ValueError, match=rf"task\.{option}="):
+            registry.get("episodic_two_step").configure({option: value})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from prefrontal.envs import registry
 from prefrontal.envs.harlow.analysis import analyse, figures, summarise, training_quantiles
 from prefrontal.envs.harlow.baselines import BASELINES
 from prefrontal.envs.harlow.env import CROSS, EMPTY, LEFT, RIGHT, HarlowEnv, HarlowSettings
@@ -110,6 +111,6 @@ def test_training_quantiles_are_means_over_equal_parts():
 
 
 def test_settings_are_checked():
-    for bad in ({"split": "validation"}, {"levels": 5}, {"trials": 0}):
-        with pytest.raises(ValueError, match="harlow"):
-            HarlowSettings(**bad)
+    for bad in ({"split": "validation"}, {"levels": 5}, {"levels": 10.5}, {"trials": 0}):
+        with pytest.raises(ValueError, match=rf"task\.{next(iter(bad))}="):
+            registry.get("harlow").configure(bad)

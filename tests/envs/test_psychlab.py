@@ -429,8 +429,8 @@ def test_settings_are_checked():
         {"split": "none"},
         {"turn": 0},
     ):
-        with pytest.raises(ValueError, match=next(iter(bad))):
-            PsychLabSettings(**bad)
+        with pytest.raises(ValueError, match=rf"task\.{next(iter(bad))}="):
+            registry.get("psychlab_harlow").configure(bad)
 
 
 def test_picture_numbers():

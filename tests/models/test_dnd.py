@@ -10,6 +10,7 @@ import pytest
 import torch
 from numerics import IDENTITY, precision, replay_bound, replay_error, replayed
 from prefrontal.actors.rollout import RolloutWorker, WorkerSpec
+from prefrontal.conf.checking import checked
 from prefrontal.learner.batch import make_batch
 from prefrontal.models.agent import ModelConfig, Seen
 from prefrontal.models.dnd import Dictionary, MemoryConfig, inverse_kernel_mean
@@ -125,13 +126,14 @@ def test_neighbours_are_weighted_by_the_inverse_kernel():
 
 def test_settings_that_cannot_be_are_named():
     for settings, message in (
-        ({"kernel": "dot"}, "cosine, l1, l2"),
-        ({"ties": "first"}, "newest, oldest"),
-        ({"neighbours": 0}, "between 1 and the capacity"),
+        ({"kernel": "dot"}, "kernel=dot: one of cosine, l1, l2"),
+        ({"ties": "first"}, "ties=first: one of newest, oldest"),
+        ({"neighbours": 0}, "neighbours=0: a whole number, at least 1"),
+        ({"neighbours": 9, "capacity": 8}, "neighbours=9 are more than the memory holds"),
         ({"key_size": 4}, "neighbours of at least 2"),
     ):
-        with pytest.raises(ValueError, match=message):
-            MemoryConfig(**settings)
+        with pytest.raises(ValueError, match=rf"model\.memory\..*{message}"):
+            checked(MemoryConfig, settings, "model.memory")
 
 
 # At work ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numerics import IDENTITY, precision, round_off
+from prefrontal.conf.checking import checked
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen, describe_difference
 from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.flat import load_vector, to_vector
@@ -183,13 +184,14 @@ def test_flat_vector_round_trip_and_its_errors():
 
 def test_unknown_parts_list_the_choices():
     for model, message in (
-        (ModelConfig(core="transformer"), "the cores are: lstm, gru, stacked_lstm, ep_lstm"),
-        (ModelConfig(encoder="eye"), "the encoders are: none, mlp, conv, resnet"),
-        (ModelConfig(hidden_sizes=(8, 8)), "hidden_sizes with 1 positive entry"),
-        (ModelConfig(encoder="mlp"), "encoder_sizes"),
+        ({"core": "transformer"}, r"model\.core=transformer: one of lstm, gru, stacked_lstm, ep_lstm"),
+        ({"encoder": "eye"}, r"model\.encoder=eye: one of none, mlp, conv, resnet"),
+        ({"hidden_sizes": (8, 0)}, r"model\.hidden_sizes=\[8,0\]: a list of whole numbers, each at least 1"),
+        ({"hidden_sizes": (8, 8)}, "hidden_sizes with 1 entry"),
+        ({"encoder": "mlp"}, "encoder_sizes"),
     ):
         with pytest.raises(ValueError, match=message):
-            Agent(AgentSpec((3,), 2, model))
+            Agent(AgentSpec((3,), 2, checked(ModelConfig, model, "model")))
 
 
 def test_difference_names_what_differs():
