@@ -126,16 +126,19 @@ def _episodes(trials: Trials, settings: TwoStepSettings) -> dict[str, Array]:
 def prediction_errors(trials: Trials, settings: TwoStepSettings, rate: float) -> tuple[Array, Array, Array]:
     """Reward-prediction errors of each trial [episodes, trials]: the network's, a model-based and a model-free agent's.
 
-    All three saw the same choices and outcomes. The model-based agent is the ideal observer: it expects the reward
-    probability of its choice under its belief. The model-free one learns action values by TD(1) at `rate`.
+    All three saw the same choices and outcomes. The model-based agent is the ideal observer: before the last action of
+    a trial, where the network's error is taken, it expects the reward probability of its choice under its belief or,
+    with more than one step a trial, that of the second-stage state which it then sees. The model-free one learns action
+    values by TD(1) at `rate`.
     """
+    seen_already = settings.steps_per_trial > 1
     table = _episodes(trials, settings)
     count = len(table["choice"])
     belief, values, rows = np.full(count, 0.5), np.full((count, 2), 0.5), np.arange(count)
     based, free = np.zeros(table["reward"].shape), np.zeros(table["reward"].shape)
     for t in range(settings.trials):
         choice, state, reward = table["choice"][:, t].astype(int), table["state"][:, t], table["reward"][:, t]
-        reach_one = np.where(choice == 1, settings.common, 1 - settings.common)
+        reach_one = state == 1 if seen_already else np.where(choice == 1, settings.common, 1 - settings.common)
         good = reach_one * belief + (1 - reach_one) * (1 - belief)  # P(the state reached is the good one)
         based[:, t] = reward - (good * settings.reward + (1 - good) * (1 - settings.reward))
         free[:, t] = reward - values[rows, choice]

@@ -128,15 +128,31 @@ def test_anova_against_scipy_on_one_factor():
     assert all(0 <= effect["p"] <= 1 for effect in effects.values())
 
 
-def test_prediction_errors_of_an_ideal_network_are_model_based():
-    settings, trials, _ = played("ideal_observer", 200)
-    from prefrontal.envs.two_step.analysis import prediction_errors
+def perfect_critic(trials, settings):
+    """The reward expected just before each trial's last action, by the forward algorithm over the good state."""
+    pays = {True: settings.reward, False: 1 - settings.reward}
+    values = []
+    for row in range(len(trials["trial"])):
+        if trials["trial"][row] == 0:
+            good = [0.5, 0.5]
+        choice, state = int(trials["choice"][row]), int(trials["state"][row])
+        reach = [settings.common if s == choice else 1 - settings.common for s in (0, 1)]
+        if settings.steps_per_trial > 1:  # the second stage is in view
+            reach = [float(s == state) for s in (0, 1)]
+        values.append(sum(good[g] * reach[s] * pays[s == g] for g in (0, 1) for s in (0, 1)))
+        likely = [pays[state == g] if trials["reward"][row] else 1 - pays[state == g] for g in (0, 1)]
+        after = [good[g] * likely[g] / (good[0] * likely[0] + good[1] * likely[1]) for g in (0, 1)]
+        stays = 1 - settings.reversal
+        good = [stays * after[g] + settings.reversal * after[1 - g] for g in (0, 1)]
+    return np.array(values)
 
-    trials = dict(trials) | {"rpe": np.zeros(len(trials["trial"]))}
-    _, based, _ = prediction_errors(trials, settings, 0.3)
-    trials["rpe"] = based.ravel()
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_prediction_errors_of_a_perfect_critic_are_model_based(steps):
+    settings, trials, _ = played("ideal_observer", 200, steps_per_trial=steps)
+    trials = {**trials, "rpe": trials["reward"] - perfect_critic(trials, settings)}
     fit = rpe_regression(trials, settings)
-    assert fit["r2_model_based"] == pytest.approx(1.0)
+    assert fit["r2_model_based"] == pytest.approx(1.0, abs=1e-9)
     assert fit["unique_model_free"] == pytest.approx(0.0, abs=1e-9)
     assert fit["unique_model_based"] > 0.01
     assert set(analyse(trials, settings)["lag_regression"]) == set(CELLS)
