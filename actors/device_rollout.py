@@ -7,7 +7,6 @@ runs ahead of it; there is one look before (which episodes may be cut off) and o
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +18,12 @@ from torch import Tensor
 
 from ..envs import registry
 from ..envs.tensors import make_generator, restore_generator
-from ..models.agent import Agent, Seen
+from ..models.acting import TorchActing, action_noise
+from ..models.agent import Agent
 from ..models.flat import Vector, load_vector
-from ..replay.trajectory import NO_ACTION, Array, LastSteps, Trajectory, join_last, on_host
-from .rollout import Unroll, UnrollReport, WorkerSpec, action_noise, agent_spec, check_finite
+from ..replay.trajectory import Array, LastSteps, Trajectory, on_host
+from .recorder import Episodes, Recorder
+from .rollout import Unroll, UnrollReport, WorkerSpec, agent_spec, check_finite
 
 
 class Told(Mapping[str, Array]):
@@ -48,12 +49,10 @@ class Recorded(NamedTuple):
     trajectory: Trajectory
     """With the last steps of all rows that were watched, cut off or not."""
     info: Mapping[str, Tensor]
-    returns: Tensor
-    """[T, B] of the episodes that ended in a step, NaN elsewhere."""
-    lengths: Tensor
-    """[T, B] steps of the episode until then."""
-    cut: Tensor
-    """[T, B] bool, where an episode was truncated and not terminated."""
+    ended: Tensor
+    """[T, B] bool, where an episode ended."""
+    truncated: Tensor
+    """[T, B] bool, where it was cut off and not terminated."""
 
 
 class _Clock:
@@ -100,20 +99,14 @@ class DeviceRollout:
         if self.agent.has_memory:
             raise ValueError("an episodic memory lies on the host: play this agent with actors.device=host")
         self.params_version = -1
-        self._bf16 = bf16
+        self._acting = TorchActing(self.agent, bf16)
         env_seed, action_seed = spec.seeds()
         self._generator = make_generator(device)
         if self._generator is not None:
             self._generator.manual_seed(action_seed)
-        batch = spec.num_envs
-        self._obs = self.env.reset(env_seed)
-        self._first = torch.ones(batch, dtype=torch.bool, device=device)
-        self._prev_action = torch.full((batch,), NO_ACTION, device=device)
-        self._prev_reward = torch.zeros(batch, device=device)
-        self._return = torch.zeros(batch, dtype=torch.float64, device=device)
-        self._length = torch.zeros(batch, dtype=torch.long, device=device)
+        self._episodes = Episodes.begin(self.env.reset(env_seed), _as_it_is, device)
         with torch.no_grad():
-            self._state = self.agent.initial_state(batch)
+            self._state = tuple(component.clone() for component in self.agent.initial_state(spec.num_envs))
 
     def load(self, version: int, vector: Vector | Tensor) -> None:
         """Act with these parameters from now on."""
@@ -135,89 +128,36 @@ class DeviceRollout:
     @torch.no_grad()  # not inference_mode, whose tensors the learner's backward pass would refuse
     def play(self, watched: Sequence[Tensor | None], clock: _Clock | None = None) -> Recorded:
         """T steps without a look at the data; `watched` as `TensorTask.may_be_cut` gives it."""
-        length, batch, agent = self.spec.unroll_length, self.spec.num_envs, self.agent
+        length, acting = self.spec.unroll_length, self._acting
         clock = clock or _Clock(self.device)
-        obs = torch.empty(length + 1, *self._obs.shape, dtype=self._obs.dtype, device=self.device)
-        noise = action_noise(
-            (length, batch, agent.spec.num_actions), self._generator, self.spec.greedy, device=self.device
-        )
-        columns: dict[str, list[Tensor]] = {}
-        info: dict[str, list[Tensor]] = {}
-        last: list[LastSteps] = []
+        record = Recorder(length, self._episodes, self.env.info_spec, _as_it_is, self.device)
+        shape = (length, self.spec.num_envs, self.agent.spec.num_actions)
         initial_state = self._state
-        autocast = torch.autocast(self.device.type, dtype=torch.bfloat16) if self._bf16 else contextlib.nullcontext()
-        for t in range(length):
-            self._note_inputs(obs[t], columns)
-            with autocast:
-                seen = Seen(self._obs, self._prev_action, self._prev_reward, self._first)
-                output, state = agent.act(seen, self._state)
-                logits = agent.policy(output)
-            self._state = tuple(component.float() for component in state)
-            logits = logits.float()
-            action = (logits + noise[t]).argmax(-1)
+        acting.begin(record.seen, action_noise(shape, self._generator, self.spec.greedy, self.device), initial_state)
+        for t, (action, rows) in enumerate(zip(acting.actions.unbind(), watched, strict=True)):
+            acting.step(t)
             clock.mark()
-            step = self.env.step(action, watched[t])
+            obs, played, final_obs = self.env.step(action, rows)
             clock.mark()
-            played, rows = step.played, watched[t]
-            if rows is not None and step.final_obs is not None:
-                cores = tuple(component[rows] for component in self._state)
-                last.append(LastSteps(time=torch.full_like(rows, t), row=rows, obs=step.final_obs, state=cores))
-            self._return = self._return + played.reward
-            self._length = self._length + 1
-            ended = played.terminated | played.truncated
-            noted = {
-                "action": action,
-                "logits": logits,
-                "reward": played.reward,
-                "discount": (~played.terminated).float(),
-                "cut": played.truncated & ~played.terminated,
-                "returns": torch.where(ended, self._return, float("nan")),
-                "lengths": self._length,
-            }
-            for into, found in ((columns, noted), (info, played.info)):
-                for name, column in found.items():
-                    into.setdefault(name, []).append(column)
-            self._obs, self._first = step.obs, ended
-            self._prev_action = torch.where(ended, NO_ACTION, action)
-            self._prev_reward = torch.where(ended, 0.0, played.reward)
-            self._return = torch.where(ended, 0.0, self._return)
-            self._length = torch.where(ended, 0, self._length)
-        self._note_inputs(obs[length], columns)
-        stacked = {name: torch.stack(parts) for name, parts in columns.items()}
-        action = stacked["action"]
-        trajectory = Trajectory(
-            obs=obs,
-            first=stacked["first"],
-            prev_action=stacked["prev_action"],
-            prev_reward=stacked["prev_reward"],
-            action=action,
-            reward=stacked["reward"],
-            discount=stacked["discount"],
-            behaviour_logp=stacked["logits"].log_softmax(-1).gather(-1, action.unsqueeze(-1)).squeeze(-1),
-            initial_state=initial_state,
-            recall=(),
-            last=join_last([(part, 0) for part in last]),
-            params_version=self.params_version,
-            actor_id=self.spec.actor_id,
-        )
-        told = {name: torch.stack(parts) for name, parts in info.items()}
-        told["first"] = stacked["first"]
-        return Recorded(trajectory, told, stacked["returns"], stacked["lengths"], stacked["cut"])
-
-    def _note_inputs(self, obs: Tensor, columns: dict[str, list[Tensor]]) -> None:
-        obs.copy_(self._obs)
-        for name in ("first", "prev_action", "prev_reward"):
-            columns.setdefault(name, []).append(getattr(self, f"_{name}"))
+            record.step(
+                t, action, played.reward, played.terminated, played.terminated | played.truncated, obs, played.info
+            )
+            if rows is not None and final_obs is not None:
+                record.cut(t, rows, final_obs, acting.state)
+        self._state = acting.state
+        record.carry(self._episodes)
+        info = {name: torch.stack(rows) for name, rows in record.info.items()} | {"first": record.first}
+        trajectory = record.trajectory(acting, initial_state, self.params_version, self.spec.actor_id)
+        return Recorded(trajectory, info, record.ended, record.ended & ~record.terminated)
 
     def _hand_over(self, recorded: Recorded, clock: _Clock, started: float) -> tuple[Trajectory, UnrollReport]:
         """The trajectory with the episodes that were truly cut off, and the report: one transfer to the host."""
         trajectory, last = recorded.trajectory, recorded.trajectory.last
-        tensors = [recorded.returns, recorded.lengths, _all_finite(trajectory)]
+        tensors = [torch.as_tensor(trajectory.reward), recorded.ended, _all_finite(trajectory)]
         if last is not None:
-            tensors.append(recorded.cut[last.time, last.row])
+            tensors.append(recorded.truncated[last.time, last.row])
         sizes = np.cumsum([tensor.numel() for tensor in tensors])[:-1]
-        numbers = torch.cat([tensor.flatten().double() for tensor in tensors]).cpu().numpy()
-        returns, lengths, finite, *cut = np.split(numbers, sizes)
+        reward, ended, finite, *cut = np.split(torch.cat([t.flatten().float() for t in tensors]).cpu().numpy(), sizes)
         if not finite.all():
             arrays = {"observation": trajectory.obs, "reward": trajectory.reward}
             arrays |= {"last_observation": last.obs} if last is not None else {}
@@ -225,29 +165,19 @@ class DeviceRollout:
         if last is not None:
             chosen = _chosen(last, np.flatnonzero(cut[0]), self.device)
             trajectory = dataclasses.replace(trajectory, last=chosen)
-        ended = np.isfinite(returns)
-        total_s, env_s = time.perf_counter() - started, clock.seconds()
-        report = UnrollReport(
-            actor_id=self.spec.actor_id,
-            env_steps=trajectory.env_steps,
-            params_version=self.params_version,
-            returns=returns[ended],
-            lengths=lengths[ended].astype(np.int64),
-            env_s=env_s,
-            inference_s=total_s - env_s,
-            total_s=total_s,
-        )
+        shape = recorded.ended.shape
+        finished = self._episodes.finished(reward.reshape(shape), ended.reshape(shape) > 0)
+        total_s = time.perf_counter() - started
+        report = UnrollReport.of(self.spec, self.params_version, finished, clock.seconds(), total_s)
         return trajectory, report
 
     # Exact resume ------------------------------------------------------------------------------------------
-
-    _CARRIED = ("first", "prev_action", "prev_reward", "return", "length")
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Everything needed to go on from here exactly: arrays on the host, and plain JSON."""
         arrays = {f"env.{name}": value for name, value in self.env.state().items()}
         arrays |= {f"core.{i}": on_host(component).copy() for i, component in enumerate(self._state)}
-        arrays |= {f"worker.{name}": on_host(getattr(self, f"_{name}")).copy() for name in self._CARRIED}
+        arrays |= {f"worker.{name}": value for name, value in self._episodes.state().items()}
         if self._generator is not None:
             arrays["worker.noise"] = self._generator.get_state().numpy().copy()
         return arrays, {"on_device": True}
@@ -257,16 +187,19 @@ class DeviceRollout:
         if not scalars.get("on_device"):
             return
 
-        def tensor(name: str) -> Tensor:
-            return torch.from_numpy(arrays[name].copy()).to(self.device)
+        def put(array: Array) -> Tensor:
+            return torch.from_numpy(array.copy()).to(self.device)
 
         self.env.restore({k.removeprefix("env."): v for k, v in arrays.items() if k.startswith("env.")})
-        self._obs = self.env.observe()
-        self._state = tuple(tensor(f"core.{i}") for i in range(len(self._state)))
-        for name in self._CARRIED:
-            setattr(self, f"_{name}", tensor(f"worker.{name}"))
+        self._state = tuple(put(arrays[f"core.{i}"]) for i in range(len(self._state)))
+        worker = {k.removeprefix("worker."): v for k, v in arrays.items() if k.startswith("worker.")}
+        self._episodes = Episodes.restored(self.env.observe(), worker, put)
         if self._generator is not None:
             restore_generator(self._generator, arrays["worker.noise"])
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _all_finite(trajectory: Trajectory) -> Tensor:

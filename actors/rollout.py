@@ -7,7 +7,7 @@ inference call a step for the whole batch; what can wait (log-probabilities, che
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,14 @@ from torch import Tensor
 from ..envs import registry
 from ..envs.tensors import TensorTask
 from ..envs.vector import VectorTask
-from ..models.agent import Agent, AgentSpec, ModelConfig, Seen
+from ..models.acting import TorchActing, action_noise
+from ..models.agent import Agent, AgentSpec, ModelConfig
 from ..models.flat import Vector, load_vector
-from ..replay.trajectory import NO_ACTION, Array, LastSteps, Trajectory, join_last, on_host
+from ..replay.trajectory import Array, Trajectory, on_host
+from .recorder import Episodes, Recorder
 from .remembering import INFO, Remembering
+
+HOST = torch.device("cpu")
 
 
 class EnvironmentFaultError(RuntimeError):
@@ -71,6 +75,22 @@ class UnrollReport:
     total_s: float
     """Seconds for the whole unroll."""
 
+    @classmethod
+    def of(
+        cls, spec: WorkerSpec, params_version: int, finished: tuple[Array, Array], env_s: float, total_s: float
+    ) -> UnrollReport:
+        """Of a worker's unroll, with the returns and lengths of the episodes that `finished` in it."""
+        return cls(
+            actor_id=spec.actor_id,
+            env_steps=spec.unroll_length * spec.num_envs,
+            params_version=params_version,
+            returns=finished[0],
+            lengths=finished[1],
+            env_s=env_s,
+            inference_s=total_s - env_s,
+            total_s=total_s,
+        )
+
 
 @dataclass(frozen=True)
 class Unroll:
@@ -88,17 +108,6 @@ def agent_spec(env: VectorTask | TensorTask, model: ModelConfig) -> AgentSpec:
     num_actions = int(env.single_action_space.n)  # type: ignore[union-attr]  # tasks have discrete actions
     obs_shape = tuple(env.single_observation_space.shape or ())
     return AgentSpec(obs_shape=obs_shape, num_actions=num_actions, model=model, cue_size=env.cue_size)
-
-
-def action_noise(
-    shape: Sequence[int], generator: torch.Generator | None, greedy: bool, device: torch.device | None = None
-) -> Tensor:
-    """Gumbel noise for logits of a shape: the largest of logits + noise is a sample of the policy; zero if `greedy`.
-
-    One call for a whole unroll.
-    """
-    noise = torch.empty(*shape, device=device).exponential_(generator=generator).log_().neg_()
-    return noise.zero_() if greedy else noise
 
 
 def check_finite(task: str, **named: Array) -> None:
@@ -120,6 +129,7 @@ class RolloutWorker:
         self.env = registry.make_vector(spec.task, spec.num_envs, **spec.task_options)
         self.agent = Agent(agent_spec(self.env, spec.model)).eval()
         self.params_version = -1
+        self._acting = TorchActing(self.agent)
         env_seed, action_seed = spec.seeds()
         self._generator = torch.Generator().manual_seed(action_seed)
         self._begin(env_seed)
@@ -128,14 +138,9 @@ class RolloutWorker:
         """New episodes, as if nothing had been played."""
         batch = self.spec.num_envs
         obs, _ = self.env.reset(seed=env_seed)
-        self._obs = self._checked_shape(obs)
-        self._first = np.ones(batch, dtype=bool)
-        self._prev_action = np.full(batch, NO_ACTION, dtype=np.int64)
-        self._prev_reward = np.zeros(batch, dtype=np.float32)
-        self._return = np.zeros(batch)
-        self._length = np.zeros(batch, dtype=np.int64)
-        with torch.inference_mode():
-            self._state = self.agent.initial_state(batch)
+        self._episodes = Episodes.begin(self._checked_shape(obs), Tensor.numpy, HOST)
+        with torch.no_grad():
+            self._state = tuple(component.clone() for component in self.agent.initial_state(batch))
         self.memory = Remembering(self.agent, batch) if self.agent.has_memory else None
 
     def load(self, version: int, vector: Vector | Tensor) -> None:
@@ -143,7 +148,7 @@ class RolloutWorker:
         load_vector(vector, self.agent.parameters())
         self.params_version = version
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def unroll(self) -> Unroll:
         """T steps of all B episodes.
 
@@ -151,130 +156,62 @@ class RolloutWorker:
             EnvironmentFaultError: if the environment returned a wrong shape or something that is not finite.
         """
         started = time.perf_counter()
-        length, batch = self.spec.unroll_length, self.spec.num_envs
-        agent, env, memory = self.agent, self.env, self.memory
-        obs = np.empty((length + 1, *self._obs.shape), dtype=self._obs.dtype)
-        first = np.empty((length + 1, batch), dtype=bool)
-        prev_action = np.empty((length + 1, batch), dtype=np.int64)
-        prev_reward = np.empty((length + 1, batch), dtype=np.float32)
-        reward = np.empty((length, batch), dtype=np.float32)
-        discount = np.empty((length, batch), dtype=np.float32)
-        info = {key: np.empty((length, batch), dtype=dtype) for key, dtype in env.info_spec.items()}
-        if memory is not None:
-            info |= {key: np.empty((length, batch), dtype=bool) for key in INFO}
-        recalls: list[tuple[torch.Tensor, ...]] = []
-        logits = torch.empty(length, batch, agent.spec.num_actions)
-        noise = action_noise(logits.shape, self._generator, self.spec.greedy)
-        actions = torch.empty(length, batch, dtype=torch.long)
-        initial_state = tuple(component.numpy().copy() for component in self._state)
-        cut: list[LastSteps] = []
-        returns: list[Array] = []
-        lengths: list[Array] = []
+        length, env, memory, acting = self.spec.unroll_length, self.env, self.memory, self._acting
+        record = Recorder(length, self._episodes, self._told, Tensor.numpy, HOST)
+        shape = (length, self.spec.num_envs, self.agent.spec.num_actions)
+        initial_state = self._state
+        acting.begin(record.seen, action_noise(shape, self._generator, self.spec.greedy), initial_state)
+        recall: tuple[Tensor, ...] = ()
         env_s = 0.0
-        state = self._state
-        for t in range(length):
-            obs[t], first[t], prev_action[t], prev_reward[t] = (
-                self._obs,
-                self._first,
-                self._prev_action,
-                self._prev_reward,
-            )
-            recall: tuple[torch.Tensor, ...] = ()
-            notes: Mapping[str, Array] = {}
+        for t, action in enumerate(acting.actions.numpy()):
             if memory is not None:
                 cue = env.cue()
                 recall, notes = memory.recall(cue)
-                recalls.append(recall)
-            starts = torch.from_numpy(first[t]) if first[t].any() else None
-            seen = Seen(
-                torch.from_numpy(obs[t]),
-                torch.from_numpy(prev_action[t]),
-                torch.from_numpy(prev_reward[t]),
-                starts,
-                recall,
-            )
-            output, state = agent.act(seen, state)
-            torch.addmm(agent.policy.bias, output, agent.policy.weight.t(), out=logits[t])
-            action = torch.argmax(torch.add(logits[t], noise[t]), -1, out=actions[t]).numpy()
+                record.recall(recall)
+            acting.step(t, recall)
             if memory is not None:
-                memory.store(cue, state, action)
+                memory.store(cue, acting.state, action)
             before_env = time.perf_counter()
-            next_obs, reward[t], terminated, truncated, step_info = env.step(action)
+            obs, reward, terminated, truncated, told = env.step(action)
             env_s += time.perf_counter() - before_env
-            self._obs = self._checked_shape(next_obs)
-            np.subtract(1.0, terminated, out=discount[t])
-            for key, column in info.items():
-                column[t] = notes[key] if key in notes else step_info[key]
-            self._return += reward[t]
-            self._length += 1
-            self._first = ended = step_info["_final_obs"]
-            if ended.any():
-                rows = np.flatnonzero(truncated & ~terminated)
-                if rows.size:
-                    last_recall: tuple[torch.Tensor, ...] = ()
-                    if memory is not None and env.final_cue is not None:
-                        last_recall = memory.peek(env.final_cue)
-                    cut.append(
-                        LastSteps(
-                            time=np.full(len(rows), t),
-                            row=rows,
-                            obs=step_info["final_obs"][rows],
-                            state=tuple(c.numpy()[rows] for c in state),
-                            recall=tuple(c.numpy()[rows] for c in last_recall),
-                        )
-                    )
-                returns.append(self._return[ended])
-                lengths.append(self._length[ended])
-                self._return = np.where(ended, 0.0, self._return)
-                self._length = np.where(ended, 0, self._length)
-                self._prev_action = np.where(ended, NO_ACTION, action)
-                self._prev_reward = np.where(ended, np.float32(0), reward[t])
-            else:
-                self._prev_action, self._prev_reward = action, reward[t]
-        obs[length], first[length] = self._obs, self._first
-        prev_action[length], prev_reward[length] = self._prev_action, self._prev_reward
-        self._state = state
+            if memory is not None:
+                told |= notes
+            record.step(t, action, reward, terminated, told["_final_obs"], self._checked_shape(obs), told)
+            if (truncated > terminated).any():
+                self._cut(record, t, np.flatnonzero(truncated > terminated), told)
+        self._state = acting.state
         if memory is not None:
-            recalls.append(memory.recall(env.cue())[0])
-        last = join_last([(part, 0) for part in cut])
-        check_finite(self.spec.task, observation=obs, reward=reward)
-        if last is not None:
-            check_finite(self.spec.task, last_observation=on_host(last.obs))
-        log_policy = torch.log_softmax(logits, dim=-1)
-        trajectory = Trajectory(
-            obs=obs,
-            first=first,
-            prev_action=prev_action,
-            prev_reward=prev_reward,
-            action=actions.numpy(),
-            reward=reward,
-            discount=discount,
-            behaviour_logp=log_policy.gather(-1, actions.unsqueeze(-1)).squeeze(-1).numpy(),
-            initial_state=initial_state,
-            recall=tuple(torch.stack(component).numpy() for component in zip(*recalls, strict=True)),
-            last=last,
-            params_version=self.params_version,
-            actor_id=self.spec.actor_id,
-        )
-        total_s = time.perf_counter() - started
-        report = UnrollReport(
-            actor_id=self.spec.actor_id,
-            env_steps=length * batch,
-            params_version=self.params_version,
-            returns=np.concatenate(returns) if returns else np.zeros(0),
-            lengths=np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64),
-            env_s=env_s,
-            inference_s=total_s - env_s,
-            total_s=total_s,
-        )
-        return Unroll(trajectory, {**info, "first": first}, report)
+            record.recall(memory.recall(env.cue())[0])
+        record.carry(self._episodes)
+        trajectory = record.trajectory(acting, initial_state, self.params_version, self.spec.actor_id)
+        check_finite(self.spec.task, observation=on_host(trajectory.obs), reward=on_host(trajectory.reward))
+        if trajectory.last is not None:
+            check_finite(self.spec.task, last_observation=on_host(trajectory.last.obs))
+        info = {name: np.array(rows, dtype=self._told[name]) for name, rows in record.info.items()}
+        finished = self._episodes.finished(on_host(trajectory.reward), record.ended.numpy())
+        report = UnrollReport.of(self.spec, self.params_version, finished, env_s, time.perf_counter() - started)
+        return Unroll(trajectory, {**info, "first": on_host(trajectory.first)}, report)
+
+    def _cut(self, record: Recorder[Array], t: int, rows: Array, told: Mapping[str, Array]) -> None:
+        """The episodes of `rows` [K] were cut off after step t."""
+        recall: tuple[Tensor, ...] = ()
+        if self.memory is not None and self.env.final_cue is not None:
+            recall = self.memory.peek(self.env.final_cue)
+        record.cut(t, rows, told["final_obs"][rows], self._acting.state, recall)
+
+    @property
+    def _told(self) -> dict[str, type[np.generic]]:
+        """Names and dtypes of what an unroll's `info` holds."""
+        notes: dict[str, type[np.generic]] = {} if self.memory is None else dict.fromkeys(INFO, np.bool_)
+        return {**self.env.info_spec, **notes}
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Everything needed to go on from here exactly: arrays, and plain JSON (the random generators)."""
         env_arrays, env_rng = self.env.state()
         arrays = {f"env.{name}": value for name, value in env_arrays.items()}
         arrays |= {f"core.{i}": component.numpy().copy() for i, component in enumerate(self._state)}
-        arrays |= {f"worker.{name}": np.array(getattr(self, f"_{name}")) for name in self._CARRIED}
+        arrays |= {f"worker.{name}": value for name, value in self._episodes.state().items()}
+        arrays["worker.obs"] = self._episodes.obs.copy()
         if self.memory is not None:
             arrays |= {f"memory.{name}": value for name, value in self.memory.state().items()}
         arrays["worker.noise"] = self._generator.get_state().numpy().copy()
@@ -298,12 +235,8 @@ class RolloutWorker:
             return
         if self.memory is not None:
             self.memory.restore(part("memory."))
-        with torch.inference_mode():
-            self._state = tuple(torch.from_numpy(arrays[f"core.{i}"].copy()) for i in range(len(self._state)))
-        for name in self._CARRIED:
-            setattr(self, f"_{name}", arrays[f"worker.{name}"].copy())
-
-    _CARRIED = ("obs", "first", "prev_action", "prev_reward", "return", "length")
+        self._state = tuple(torch.from_numpy(arrays[f"core.{i}"].copy()) for i in range(len(self._state)))
+        self._episodes = Episodes.restored(arrays["worker.obs"].copy(), part("worker."), np.copy)
 
     def _checked_shape(self, obs: Array) -> Array:
         expected = self.env.observation_space.shape

@@ -1,0 +1,90 @@
+"""Acting: the steps of an unroll, one after the other, on buffers that somebody else fills between them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .agent import Agent, Seen
+from .core import State
+
+
+def action_noise(
+    shape: Sequence[int], generator: torch.Generator | None, greedy: bool, device: torch.device | None = None
+) -> Tensor:
+    """Gumbel noise for logits of a shape: the largest of logits + noise is a sample of the policy; zero if `greedy`.
+
+    One call for a whole unroll.
+    """
+    noise = torch.empty(*shape, device=device).exponential_(generator=generator).log_().neg_()
+    return noise.zero_() if greedy else noise
+
+
+class TorchActing:
+    """Steps of an agent by torch: `begin`, then `step` for t = 0 .. T - 1.
+
+    Args:
+        agent: acts with the parameters that it has in each step.
+        bf16: under bfloat16 autocast. What is kept are the very logits that the actions were drawn from.
+        keep: keep what `outputs` needs.
+    """
+
+    actions: Tensor
+    """[T, B] int64; row t is written by step t."""
+    logits: Tensor
+    """[T, B, A] float32, likewise."""
+
+    def __init__(self, agent: Agent, bf16: bool = False, keep: bool = False) -> None:
+        self._agent = agent
+        self._bf16, self._keep = bf16, keep
+        self._state: State = ()
+
+    @property
+    def state(self) -> State:
+        """Recurrent state after the last step made (or that of `begin`), each component [B, H]."""
+        return tuple(component.detach() for component in self._state)
+
+    def begin(self, seen: Seen, noise: Tensor, state: State) -> None:
+        """Begin an unroll.
+
+        Args:
+            seen: [T+1, B, ...] buffers without `recall`; row t has to be there when step t is made.
+            noise: [T, B, A] of `action_noise`.
+            state: recurrent state before step 0, each component [B, H].
+        """
+        assert seen.first is not None
+        self._rows = list(zip(*(buffer.unbind() for buffer in (*seen[:3], seen.first)), strict=True))
+        # Where a look is free, steps in which no episode starts save the reset.
+        self._starts = seen.first.numpy() if seen.first.device.type == "cpu" else None
+        self.logits, self.actions = torch.empty_like(noise), noise.new_empty(noise.shape[:-1], dtype=torch.long)
+        self._drawn = list(zip(noise.unbind(), self.logits.unbind(), self.actions.unbind(), strict=True))
+        self._state = state
+        self._kept: list[Tensor] = []
+
+    def step(self, t: int, recall: Sequence[Tensor] = ()) -> None:
+        """Step t: draws `actions[t]` from `logits[t]`; `recall` as in `Seen`."""
+        obs, prev_action, prev_reward, first = self._rows[t]
+        starts = first if self._starts is None or self._starts[t].any() else None
+        with self._mode():
+            output, state = self._agent.act(Seen(obs, prev_action, prev_reward, starts, recall), self._state)
+            chosen = self._agent.policy(output.detach())
+        self._state = tuple(component.float() for component in state) if self._bf16 else state
+        if self._keep:
+            self._kept.append(output)
+        noise, logits, action = self._drawn[t]
+        torch.argmax(torch.add(logits.copy_(chosen.detach()), noise), -1, out=action)
+
+    def outputs(self) -> Tensor:
+        """What the heads read, [T, B, H], attached to the agent's parameters: no second forward pass.
+
+        Valid until the parameters are changed; only with `keep`.
+        """
+        return torch.stack(self._kept)
+
+    def _mode(self) -> contextlib.AbstractContextManager[object]:
+        if self._bf16:
+            return torch.autocast(self.logits.device.type, dtype=torch.bfloat16)
+        return torch.enable_grad() if self._keep else contextlib.nullcontext()
