@@ -108,8 +108,8 @@ class DeviceRollout:
         with torch.no_grad():
             self._state = tuple(component.clone() for component in self.agent.initial_state(spec.num_envs))
 
-    def load(self, version: int, vector: Vector | Tensor) -> None:
-        """Act with these parameters from now on."""
+    def load(self, version: int, vector: Vector | Tensor, env_steps: int = 0) -> None:  # noqa: ARG002
+        """As of a `RolloutWorker`."""
         load_vector(vector, self.agent.parameters())
         self.params_version = version
 

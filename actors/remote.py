@@ -11,7 +11,8 @@ import ray
 import torch
 
 from ..models.flat import Published
-from ..replay.trajectory import Array, Trajectory
+from ..replay.gradient import Result
+from ..replay.trajectory import Array
 from .rollout import RolloutWorker, UnrollReport, WorkerSpec
 
 
@@ -32,11 +33,11 @@ class Rollouts:
         """The process id and Ray's id of the node, once the environment stands."""
         return os.getpid(), ray.get_runtime_context().get_node_id()
 
-    def unroll(self, version: int, published: Published | None) -> tuple[UnrollReport, Trajectory, dict[str, Array]]:
+    def unroll(self, version: int, published: Published | None) -> tuple[UnrollReport, Result, dict[str, Array]]:
         """Play one unroll with the parameters of `version`, which are sent unless this worker already holds them.
 
-        Called with `num_returns=3`: a small report for the driver, the trajectory for the learner, and the task's
-        truth, which is fetched only when it is drawn.
+        Called with `num_returns=3`: a small report for the driver, the trajectory or its gradient for the learner, and
+        the task's truth, which is fetched only when it is drawn.
 
         Raises:
             WrongParametersError: if the worker neither holds that version nor is sent it.
@@ -48,7 +49,7 @@ class Rollouts:
                 f"asked to act with the parameters of update {version}, this actor holds {self._worker.params_version}"
             )
         unroll = self._worker.unroll()
-        return unroll.report, unroll.trajectory, dict(unroll.info)
+        return unroll.report, unroll.result, dict(unroll.info)
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """See `RolloutWorker.state`."""

@@ -18,10 +18,13 @@ from torch import Tensor
 from ..envs import registry
 from ..envs.tensors import TensorTask
 from ..envs.vector import VectorTask
+from ..learner.objective import Objective
 from ..models.acting import TorchActing, action_noise
 from ..models.agent import Agent, AgentSpec, ModelConfig
 from ..models.flat import Vector, load_vector
+from ..replay.gradient import Gradient, Result
 from ..replay.trajectory import Array, Trajectory, on_host
+from .gradients import GradientMaker
 from .recorder import Episodes, Recorder
 from .remembering import INFO, Remembering
 
@@ -49,6 +52,8 @@ class WorkerSpec:
     """How many times this actor was replaced; a replacement draws other episodes."""
     greedy: bool = False
     """Take the likeliest action instead of sampling the policy (evaluation only)."""
+    objective: Objective | None = None
+    """Compute the gradient of each unroll, of this."""
 
     def seeds(self) -> tuple[int, int]:
         """Independent seeds for the environments and for the action noise."""
@@ -101,6 +106,13 @@ class Unroll:
     """The task's truth, [T, B] a key (see `VectorTask.info_spec`), `first` [T+1, B] and, with an episodic memory, what
     `remembering.INFO` names, [T, B]: for analyses, not learning."""
     report: UnrollReport
+    gradient: Gradient | None = None
+    """Of the trajectory, where the worker computes it."""
+
+    @property
+    def result(self) -> Result:
+        """What the learner is sent."""
+        return self.trajectory if self.gradient is None else self.gradient
 
 
 def agent_spec(env: VectorTask | TensorTask, model: ModelConfig) -> AgentSpec:
@@ -129,7 +141,9 @@ class RolloutWorker:
         self.env = registry.make_vector(spec.task, spec.num_envs, **spec.task_options)
         self.agent = Agent(agent_spec(self.env, spec.model)).eval()
         self.params_version = -1
-        self._acting = TorchActing(self.agent)
+        self._acting = TorchActing(self.agent, keep=spec.objective is not None)
+        self._gradients = None if spec.objective is None else GradientMaker(self.agent, spec.objective)
+        self._env_steps = 0
         env_seed, action_seed = spec.seeds()
         self._generator = torch.Generator().manual_seed(action_seed)
         self._begin(env_seed)
@@ -143,10 +157,10 @@ class RolloutWorker:
             self._state = tuple(component.clone() for component in self.agent.initial_state(batch))
         self.memory = Remembering(self.agent, batch) if self.agent.has_memory else None
 
-    def load(self, version: int, vector: Vector | Tensor) -> None:
-        """Act with these parameters from now on."""
+    def load(self, version: int, vector: Vector | Tensor, env_steps: int = 0) -> None:
+        """Act with these parameters from now on (see `Published`)."""
         load_vector(vector, self.agent.parameters())
-        self.params_version = version
+        self.params_version, self._env_steps = version, env_steps
 
     @torch.no_grad()
     def unroll(self) -> Unroll:
@@ -189,8 +203,9 @@ class RolloutWorker:
             check_finite(self.spec.task, last_observation=on_host(trajectory.last.obs))
         info = {name: np.array(rows, dtype=self._told[name]) for name, rows in record.info.items()}
         finished = self._episodes.finished(on_host(trajectory.reward), record.ended.numpy())
+        gradient = None if self._gradients is None else self._gradients(trajectory, acting, self._env_steps)
         report = UnrollReport.of(self.spec, self.params_version, finished, env_s, time.perf_counter() - started)
-        return Unroll(trajectory, {**info, "first": on_host(trajectory.first)}, report)
+        return Unroll(trajectory, {**info, "first": on_host(trajectory.first)}, report, gradient)
 
     def _cut(self, record: Recorder[Array], t: int, rows: Array, told: Mapping[str, Array]) -> None:
         """The episodes of `rows` [K] were cut off after step t."""

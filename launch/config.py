@@ -155,6 +155,20 @@ def _check_device_of_actors(config: TrainConfig) -> None:
         raise ConfigError(f"actors.device=learner: {error}") from error
 
 
+def _check_gradients_of_actors(config: TrainConfig) -> None:
+    """That `algo.gradients=actors` can be (what the algorithm alone decides is checked where it is declared)."""
+    if config.actors.device == "learner":
+        raise ConfigError(
+            "algo.gradients=actors computes on the host: set actors.device=host, or algo.gradients=learner"
+        )
+    if config.actors.lag_updates:
+        raise ConfigError("algo.gradients=actors takes gradients by the newest parameters: set actors.lag_updates=0")
+    if config.learner.bf16:
+        raise ConfigError(
+            "algo.gradients=actors computes in float32: set learner.bf16=false, or algo.gradients=learner"
+        )
+
+
 def train_config(composed: DictConfig) -> TrainConfig:
     """The checked configuration of a training.
 
@@ -176,6 +190,8 @@ def train_config(composed: DictConfig) -> TrainConfig:
         )
     if config.actors.device == "learner":
         _check_device_of_actors(config)
+    if config.algo.gradients == "actors":
+        _check_gradients_of_actors(config)
     in_flight = config.actors.num * config.actors.in_flight
     if not config.algo.synchronous and config.algo.batch_unrolls > in_flight:
         raise ConfigError(

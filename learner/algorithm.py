@@ -68,8 +68,18 @@ class AlgorithmConfig:
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     broadcast_every: Count = 1
     """Updates between two broadcasts of the parameters."""
+    gradients: Literal["learner", "actors"] = "learner"
+    """Who computes them: the learner, on trajectories; or each actor, on its own unroll, without a second forward pass
+    (A2C and A3C as published), whose gradients the learner adds up."""
 
     def __post_init__(self) -> None:
+        if self.gradients == "actors" and self.returns == "vtrace":
+            raise ValueError(
+                "gradients=actors needs algo=a2c or algo=a3c: what V-trace corrects is the age of trajectories, which "
+                "have none where they are played"
+            )
+        if self.gradients == "actors" and self.reward_prediction:
+            raise ValueError("gradients=actors has no part in algo.reward_prediction, whose head is the learner's")
         if self.replay.ratio and self.returns != "vtrace":
             raise ValueError(
                 f"replay.ratio={self.replay.ratio:g} needs algo.returns=vtrace: only V-trace corrects for old behaviour"

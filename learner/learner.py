@@ -1,8 +1,8 @@
 """The learner: batched actor-critic updates of one agent. A plain class; `remote.py` wraps it for Ray.
 
-An update evaluates the agent on the whole batch (one fused unroll), computes V-trace, GAE, n-step or TD(0) returns
-from it, and takes one optimizer step. The agent's parameters are published as one flat vector with a version, which
-is the number of updates made.
+An update evaluates the agent on the whole batch (one fused unroll), takes the gradient of the objective, and makes one
+optimizer step; where actors compute gradients, it takes their mean. The agent's parameters are published as one flat
+vector with a version, which is the number of updates made.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.agent import Agent, AgentSpec, Seen
-from ..models.flat import Vector, to_tensor, to_vector
+from ..models.agent import Agent, AgentSpec
+from ..models.flat import Published, Vector, to_tensor, to_vector
 from ..replay.buffer import ReplayBuffer
+from ..replay.gradient import Gradient, Result
 from ..replay.trajectory import Trajectory
-from .algorithm import AlgorithmConfig, ScheduledConfig
+from .algorithm import AlgorithmConfig
 from .batch import Batch, make_batch, resolve_device
-from .losses import actor_critic_loss, log_prob
-from .returns import generalized_advantage, n_step, vtrace
+from .combined import Combined, combine
+from .objective import objective
 from .reward_prediction import RewardPrediction
 from .schedules import Schedule
 
@@ -39,11 +40,6 @@ class Progress:
     updates: int = 0
     env_steps: int = 0
     """Fresh environment steps trained on."""
-
-
-def _schedule(config: ScheduledConfig, env_steps: int) -> Schedule:
-    end = config.start if config.end is None else config.end
-    return Schedule(start=config.start, end=end, steps=max(1, round(config.fraction * env_steps)), kind=config.kind)
 
 
 _PREDICTION = "reward_prediction."
@@ -86,16 +82,23 @@ class Learner:
             self._reward_prediction = RewardPrediction(self.agent.core.output_size, spec.num_actions).to(self.device)
             self._trained += self._reward_prediction.parameters()
         self._optimizer = self._make_optimizer()
-        self._learning_rate = _schedule(config.learning_rate, total_env_steps)
-        self._entropy_weight = _schedule(config.entropy_weight, total_env_steps)
+        self._learning_rate = Schedule.of(config.learning_rate, total_env_steps)
+        self._entropy_weight = Schedule.of(config.entropy_weight, total_env_steps)
         self._replay: ReplayBuffer[Trajectory] | None = (
             ReplayBuffer(config.replay.capacity) if config.replay.ratio else None
         )
         self._rng = np.random.default_rng([seed, 1])
         self._replay_debt = 0.0
 
-    def stage(self, trajectories: Sequence[Trajectory]) -> Batch:
-        """Join fresh trajectories, add replayed ones, move all to the device. May run beside an update."""
+    def stage(self, results: Sequence[Result]) -> Batch | Combined:
+        """Join what actors sent, all of a kind, and move it to the device. May run beside an update.
+
+        Replayed trajectories join fresh ones; gradients are added up.
+        """
+        gradients = [result for result in results if isinstance(result, Gradient)]
+        if gradients:
+            return combine(gradients, self.device)
+        trajectories = [result for result in results if isinstance(result, Trajectory)]
         replayed: list[Trajectory] = []
         if self._replay is not None:
             self._replay_debt += self.config.replay.ratio * len(trajectories)
@@ -107,7 +110,7 @@ class Learner:
                 self._replay.add(trajectory)
         return make_batch(trajectories, replayed, self.device)
 
-    def update(self, batch: Batch) -> dict[str, float]:
+    def update(self, batch: Batch | Combined) -> dict[str, float]:
         """One optimizer step; returns the metrics of `docs/metrics.md` under `learner/` and `loss/`.
 
         Raises:
@@ -117,35 +120,10 @@ class Learner:
         config = self.config
         env_steps = self.progress.env_steps
         learning_rate, entropy_weight = self._learning_rate(env_steps), self._entropy_weight(env_steps)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            output = self.agent.outputs(batch.seen, batch.initial_state)
-            logits, value = self.agent.heads(output)
-        logits, value = logits[:-1].float(), value.float()
-        with torch.no_grad():
-            target, advantage, log_rho = self._returns(batch, logits, value.detach())
-        loss = actor_critic_loss(
-            logits, batch.action, advantage, value[:-1], target, config.value_weight, entropy_weight
-        )
-        measured = {
-            "loss/total": loss.total,
-            "loss/policy": loss.policy,
-            "loss/value": loss.value,
-            "loss/entropy": loss.entropy,
-        }
-        if self._reward_prediction is not None:
-            error = self._reward_prediction.loss(output[:-1].float(), batch.action, batch.reward)
-            measured["loss/reward_prediction"] = error
-            measured["loss/total"] = loss.total + config.reward_prediction * error
         self._optimizer.zero_grad(set_to_none=True)
-        measured["loss/total"].backward()
+        measured = self._measure(batch, entropy_weight) if isinstance(batch, Batch) else self._take(batch)
         limit = float("inf") if config.max_grad_norm is None else config.max_grad_norm
-        v_residual = (target - value[:-1].detach()).var() / target.var().clamp_min(1e-8)
-        measured |= {
-            "learner/grad_norm": torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True),
-            "learner/explained_variance": 1 - v_residual,
-            "learner/rho": log_rho.exp().mean(),
-            "learner/value": value.mean(),
-        }
+        measured["learner/grad_norm"] = torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True)
         numbers = torch.stack([number.detach() for number in measured.values()]).tolist()  # one transfer an update
         metrics: dict[str, float] = dict(zip(measured, numbers, strict=True))
         if not np.isfinite([metrics["loss/total"], metrics["learner/grad_norm"]]).all():
@@ -173,6 +151,10 @@ class Learner:
         """Start from an encoder that was trained before (`learner.pretrained`); before the first update."""
         self.agent.encoder.load_state_dict(tensors)
 
+    def published(self) -> Published:
+        """Parameters and counters for those who act."""
+        return Published(self.progress.updates, self.parameters_vector(), self.progress.env_steps)
+
     def parameters_vector(self) -> Vector:
         """All parameters as one flat float32 array [P], for `models.flat.load_vector`."""
         return to_vector(self.agent.parameters())
@@ -181,28 +163,22 @@ class Learner:
         """The same as a tensor on the learner's device, a copy."""
         return to_tensor(self.agent.parameters())
 
-    def _returns(self, batch: Batch, logits: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Value targets, advantages and log importance ratios, all [T, B]."""
-        config = self.config
-        continues = ~batch.first[1:]
-        next_value = value[1:]
-        if batch.last is not None:
-            last = batch.last
-            action, reward = batch.action[last.time, last.row], batch.reward[last.time, last.row]
-            output, _ = self.agent.act(Seen(last.obs, action, reward, None, last.recall), last.state)
-            next_value = next_value.clone()
-            next_value[last.time, last.row] = self.agent.value(output).squeeze(-1).float()
-        discount = batch.discount * config.discount
-        log_rho = log_prob(logits, batch.action) - batch.behaviour_logp
-        args = (batch.reward, discount, value[:-1], next_value, continues)
-        if config.returns == "vtrace":
-            corrected = vtrace(log_rho, *args, config.lambda_, config.rho_clip, config.c_clip)
-            return corrected.target, corrected.advantage, log_rho
-        if config.returns == "n_step":
-            plain = n_step(*args, config.n)
-        else:
-            plain = generalized_advantage(*args, 0.0 if config.returns == "td0" else config.lambda_)
-        return plain.target, plain.advantage, log_rho
+    def _measure(self, batch: Batch, entropy_weight: float) -> dict[str, Tensor]:
+        """The gradient of a batch, and what is measured of it."""
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            output = self.agent.outputs(batch.seen, batch.initial_state)
+        measured = objective(
+            self.agent, batch, output, self.config, entropy_weight, self._reward_prediction, self._bf16
+        )
+        measured["loss/total"].backward()
+        return measured
+
+    def _take(self, combined: Combined) -> dict[str, Tensor]:
+        """The gradient that actors computed, and what they measured."""
+        parts = combined.gradient.split([parameter.numel() for parameter in self._trained])
+        for parameter, part in zip(self._trained, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
+        return {name: combined.gradient.new_tensor(number) for name, number in combined.metrics.items()}
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         config, settings = self.config.optimizer, self.config

@@ -17,11 +17,13 @@ import torch
 
 from ..models.agent import AgentSpec
 from ..models.flat import Published
-from ..replay.trajectory import Array, Trajectory
+from ..replay.gradient import Result
+from ..replay.trajectory import Array
 from . import snapshot
 from .algorithm import AlgorithmConfig
 from .batch import Batch
 from .checkpoint import Checkpoint
+from .combined import Combined
 from .learner import Learner, NonFiniteLossError
 from .turns import Turns
 
@@ -53,7 +55,7 @@ class RemoteLearner:
     ) -> None:
         torch.set_num_threads(1)
         self._learner = Learner(spec, config, total_env_steps, seed, device, bf16)
-        self._rejected: Batch | None = None
+        self._rejected: Batch | Combined | None = None
         self._staging, self._updating = Turns(), Turns()
         self._in_use = threading.Lock()
         cuda = self._learner.device.type == "cuda"
@@ -67,14 +69,14 @@ class RemoteLearner:
         """Ray's id of the node, once the learner stands."""
         return str(ray.get_runtime_context().get_node_id())
 
-    def update(self, turn: int, *trajectories: Trajectory) -> tuple[Answer, Published | None]:
+    def update(self, turn: int, *results: Result) -> tuple[Answer, Published | None]:
         """Update number `turn` of this process, counted from 0; called with `num_returns=2`.
 
         The parameters come with it when they are due for a broadcast.
         """
         try:
             with self._staging.turn(turn), self._copying():
-                batch = self._learner.stage(trajectories)
+                batch = self._learner.stage(results)
         except BaseException:
             self._updating.skip(turn)  # those behind it must not wait for it
             raise
@@ -88,7 +90,7 @@ class RemoteLearner:
                 raise
             version = self._learner.progress.updates
             due = version % self._learner.config.broadcast_every == 0
-            return Answer(metrics, version, due), self._published() if due else None
+            return Answer(metrics, version, due), self._learner.published() if due else None
 
     def skip(self, turn: int) -> None:
         """An update whose call failed before it began (a trajectory was lost); those behind it wait for its turn."""
@@ -98,7 +100,7 @@ class RemoteLearner:
     def parameters(self) -> Published:
         """Version and parameters as they are now."""
         with self._in_use:
-            return self._published()
+            return self._learner.published()
 
     def load_encoder(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """See `Learner.load_encoder`."""
@@ -118,9 +120,6 @@ class RemoteLearner:
         """Go on from a checkpoint."""
         with self._in_use:
             snapshot.restore(self._learner, checkpoint)
-
-    def _published(self) -> Published:
-        return Published(self._learner.progress.updates, self._learner.parameters_vector())
 
     def _copying(self) -> contextlib.AbstractContextManager[Any]:
         return torch.cuda.stream(self._copy_stream) if self._copy_stream else contextlib.nullcontext()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .algorithm import ScheduledConfig
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -19,6 +21,12 @@ class Schedule:
     steps: int
     kind: str = "linear"
     """constant (stays at `start`) | linear | cosine (half a period, flat at both ends)"""
+
+    @classmethod
+    def of(cls, config: ScheduledConfig, env_steps: int) -> Schedule:
+        """As the settings say, in a run of so many environment steps."""
+        end = config.start if config.end is None else config.end
+        return cls(start=config.start, end=end, steps=max(1, round(config.fraction * env_steps)), kind=config.kind)
 
     def __post_init__(self) -> None:
         if self.kind not in ("constant", "linear", "cosine"):

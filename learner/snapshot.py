@@ -16,6 +16,7 @@ from ..models.dnd import MemoryConfig
 from ..replay.trajectory import Array
 from .batch import Batch
 from .checkpoint import Checkpoint
+from .combined import Combined
 from .learner import Learner
 
 
@@ -70,8 +71,8 @@ def restore(learner: Learner, checkpoint: Checkpoint) -> None:
     learner.restore(checkpoint.tensors, checkpoint.scalars)
 
 
-def batch_arrays(batch: Batch) -> dict[str, Array]:
-    """A batch on the host, by the names of its fields."""
+def batch_arrays(batch: Batch | Combined) -> dict[str, Array]:
+    """A batch, or a gradient, on the host, by the names of its fields."""
     fields = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
     return {name: value.cpu().numpy() for name, value in fields.items() if isinstance(value, Tensor)}
 

@@ -84,6 +84,12 @@ class Seen(NamedTuple):
     recall: Sequence[Tensor] = ()
     """What the episodic memory returned, a `models.dnd.Recall` or its values alone; empty without one."""
 
+    def at(self, t: int) -> Seen:
+        """Step t of an unroll."""
+        first = None if self.first is None else self.first[t]
+        recall = tuple(component[t] for component in self.recall)
+        return Seen(self.obs[t], self.prev_action[t], self.prev_reward[t], first, recall)
+
 
 def _sizes(model: ModelConfig, count: int) -> tuple[int, ...]:
     if len(model.hidden_sizes) != count:

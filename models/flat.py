@@ -23,15 +23,17 @@ class Published(NamedTuple):
     """Updates that made them."""
     vector: Vector
     """[P]"""
+    env_steps: int
+    """Environment steps trained on until then, by which schedules go."""
 
 
-def to_tensor(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """A copy of all parameters, in order, as one tensor [P] where they are."""
+def to_tensor(parameters: Iterable[Tensor]) -> Tensor:
+    """A copy of all parameters (or gradients), in order, as one tensor [P] where they are."""
     with torch.no_grad():
         return torch.cat([p.detach().flatten() for p in parameters]).float()
 
 
-def to_vector(parameters: Iterable[nn.Parameter]) -> Vector:
+def to_vector(parameters: Iterable[Tensor]) -> Vector:
     """A copy of all parameters, in order, as one array [P] on the host."""
     vector: Vector = to_tensor(parameters).cpu().numpy()
     return vector

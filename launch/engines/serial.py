@@ -14,8 +14,9 @@ from ...learner import snapshot
 from ...learner.checkpoint import Checkpoint
 from ...learner.learner import Learner, NonFiniteLossError
 from ...models.flat import Published, Vector
+from ...replay.gradient import Result
 from ...replay.handoff import Handoff
-from ...replay.trajectory import Array, Trajectory
+from ...replay.trajectory import Array
 from ..config import TrainConfig
 from .protocol import WINDOW, Counters, Update
 from .specs import agent_for, batch_unrolls, make_worker, pack_workers, unpack_workers, worker_specs
@@ -55,7 +56,7 @@ class SerialEngine:
             self._restore_workers(checkpoint)
         elif encoder is not None:
             self._learner.load_encoder(encoder)
-        self._handoff: Handoff[tuple[Trajectory, UnrollReport]] = Handoff(batch_unrolls(config))
+        self._handoff: Handoff[tuple[Result, UnrollReport]] = Handoff(batch_unrolls(config))
         self._published = deque([self._publish()], maxlen=config.actors.lag_updates + 1)
         self._window: deque[Mapping[str, Array]] = deque(maxlen=WINDOW)
         self._turn = 0
@@ -74,8 +75,8 @@ class SerialEngine:
                 worker.load(*self._published[0])
             unroll = worker.unroll()
             self._window.append(unroll.info)
-            self._handoff.put((unroll.trajectory, unroll.report))
-        batch = self._learner.stage([trajectory for trajectory, _ in taken])
+            self._handoff.put((unroll.result, unroll.report))
+        batch = self._learner.stage([result for result, _ in taken])
         try:
             metrics = self._learner.update(batch)
         except NonFiniteLossError as error:
@@ -93,12 +94,13 @@ class SerialEngine:
         return list(self._window)
 
     def parameters(self) -> Published:  # noqa: D102
-        return Published(self._learner.progress.updates, self._learner.parameters_vector())
+        return self._learner.published()
 
-    def _publish(self) -> tuple[int, Vector | torch.Tensor]:
-        """Version and parameters for the workers, where they act."""
+    def _publish(self) -> tuple[int, Vector | torch.Tensor, int]:
+        """As `Published`, but where the workers act."""
         if self._config.actors.device == "learner":
-            return self._learner.progress.updates, self._learner.parameters_tensor()
+            progress = self._learner.progress
+            return progress.updates, self._learner.parameters_tensor(), progress.env_steps
         return self.parameters()
 
     def checkpoint(self, extra: Mapping[str, Any]) -> Checkpoint:  # noqa: D102

@@ -12,6 +12,7 @@ from ...actors.rollout import RolloutWorker, WorkerSpec, agent_spec
 from ...envs import registry
 from ...learner import snapshot
 from ...learner.checkpoint import Checkpoint
+from ...learner.objective import Objective
 from ...models.agent import AgentSpec
 from ...replay.trajectory import Array
 from ..config import TrainConfig
@@ -19,6 +20,8 @@ from ..config import TrainConfig
 
 def worker_specs(config: TrainConfig) -> list[WorkerSpec]:
     """One spec for each actor of a run."""
+    by_actors = config.algo.gradients == "actors"
+    objective = Objective(config.algo, config.run.env_steps) if by_actors else None
     return [
         WorkerSpec(
             task=config.task_name,
@@ -28,6 +31,7 @@ def worker_specs(config: TrainConfig) -> list[WorkerSpec]:
             unroll_length=config.algo.unroll_length,
             seed=config.seed,
             actor_id=actor_id,
+            objective=objective,
         )
         for actor_id in range(config.actors.num)
     ]

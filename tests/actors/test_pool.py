@@ -38,7 +38,7 @@ def pool_of(ray_session):
         pool = ActorPool(pool_specs, pool_config)
         pools.append(pool)
         agent = RolloutWorker(replace(pool_specs[0], task_options={})).agent
-        pool.broadcast(7, Published(7, to_vector(agent.parameters())))
+        pool.broadcast(7, Published(7, to_vector(agent.parameters()), 0))
         pool.begin()
         return pool
 

@@ -1,0 +1,104 @@
+"""What a learner minimises, as one pure function of an unroll: returns, losses and what is measured of them.
+
+The learner calls it on a whole batch. With `algo.gradients=actors` each actor calls it on its own unroll.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..models.agent import Agent, Seen
+from .algorithm import AlgorithmConfig
+from .batch import Batch
+from .losses import actor_critic_loss, log_prob
+from .returns import generalized_advantage, n_step, vtrace
+from .reward_prediction import RewardPrediction
+from .schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What determines the loss apart from the network: small and plain, safe to send anywhere."""
+
+    config: AlgorithmConfig
+    total_env_steps: int
+    """Length of the run, on which the schedules are laid out."""
+
+    @property
+    def entropy_weight(self) -> Schedule:
+        """β_e as a function of environment steps."""
+        return Schedule.of(self.config.entropy_weight, self.total_env_steps)
+
+
+def objective(
+    agent: Agent,
+    batch: Batch,
+    output: Tensor,
+    config: AlgorithmConfig,
+    entropy_weight: float,
+    prediction: RewardPrediction | None = None,
+    bf16: bool = False,
+) -> dict[str, Tensor]:
+    """Scalars by the names of `docs/metrics.md`; `loss/total`, a mean over T x B, carries the gradient.
+
+    Args:
+        agent: whose loss it is.
+        batch: T steps of B episodes.
+        output: [T+1, B, H] what the heads read.
+        config: the algorithm.
+        entropy_weight: β_e.
+        prediction: the head of the auxiliary loss, where there is one.
+        bf16: the heads under bfloat16 autocast.
+    """
+    with torch.autocast(output.device.type, dtype=torch.bfloat16, enabled=bf16):
+        logits, value = agent.heads(output)
+    if bf16:
+        output, logits, value = output.float(), logits.float(), value.float()
+    logits = logits[:-1]
+    target, advantage, log_rho = returns_of(agent, batch, logits.detach(), value.detach(), config)
+    loss = actor_critic_loss(logits, batch.action, advantage, value[:-1], target, config.value_weight, entropy_weight)
+    measured = {
+        "loss/total": loss.total,
+        "loss/policy": loss.policy,
+        "loss/value": loss.value,
+        "loss/entropy": loss.entropy,
+    }
+    if prediction is not None:
+        error = prediction.loss(output[:-1], batch.action, batch.reward)
+        measured["loss/reward_prediction"] = error
+        measured["loss/total"] = loss.total + config.reward_prediction * error
+    residual = (target - value[:-1].detach()).var() / target.var().clamp_min(1e-8)
+    return measured | {
+        "learner/explained_variance": 1 - residual,
+        "learner/rho": log_rho.exp().mean(),
+        "learner/value": value.detach().mean(),
+    }
+
+
+@torch.no_grad()
+def returns_of(
+    agent: Agent, batch: Batch, logits: Tensor, value: Tensor, config: AlgorithmConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Value targets, advantages and log importance ratios, all [T, B], of logits [T, B, A] and values [T+1, B]."""
+    continues = ~batch.first[1:]
+    next_value = value[1:]
+    if batch.last is not None:
+        last = batch.last
+        action, reward = batch.action[last.time, last.row], batch.reward[last.time, last.row]
+        output, _ = agent.act(Seen(last.obs, action, reward, None, last.recall), last.state)
+        next_value = next_value.clone()
+        next_value[last.time, last.row] = agent.value(output).squeeze(-1)
+    discount = batch.discount * config.discount
+    log_rho = log_prob(logits, batch.action) - batch.behaviour_logp
+    args = (batch.reward, discount, value[:-1], next_value, continues)
+    if config.returns == "vtrace":
+        corrected = vtrace(log_rho, *args, config.lambda_, config.rho_clip, config.c_clip)
+        return corrected.target, corrected.advantage, log_rho
+    if config.returns == "n_step":
+        plain = n_step(*args, config.n)
+    else:
+        plain = generalized_advantage(*args, 0.0 if config.returns == "td0" else config.lambda_)
+    return plain.target, plain.advantage, log_rho
