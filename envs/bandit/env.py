@@ -14,7 +14,7 @@ from gymnasium.spaces import Box, Discrete
 
 from ...conf.checking import shown
 from ...conf.settings import LARGEST, Many, NonNegative, Pair, Probability, Recorded, settings
-from ..vector import Array, Mask, VectorTask
+from ..vector import Array, Mask, VectorTask, constant
 
 Arms = Literal["independent", "uniform", "easy", "medium", "hard", "normalised", "restless", "informative", "custom"]
 """Distributions of the arms' probabilities; see `conf/task/bandit.yaml`."""
@@ -94,13 +94,17 @@ class BanditEnv(VectorTask):
         super().__init__(num_envs, render_mode)
         self.settings = settings
         self._set_spaces(Box(0.0, 1.0, (1 + settings.trial_number,), np.float32), Discrete(settings.arm_count))
-        self._rows = np.arange(num_envs)
+        self._start_of_row = constant(np.arange(num_envs) * settings.arm_count)
         self._means = np.zeros((num_envs, settings.arm_count), dtype=np.float32)
+        self._best, self._first_arm = self._means.max(1), self._means[:, 0].copy()
+        """Largest mean, and that of the first arm."""
         self._trial = np.zeros(num_envs, dtype=np.int32)
         self._volatile = np.zeros(num_envs, dtype=bool)
-        self._last = np.full((num_envs, 2), np.nan, dtype=np.float32)
-        """Last arm and reward, for rendering."""
+        self._last_arm = np.full(num_envs, -1, dtype=np.int32)
+        self._last_paid = np.zeros(num_envs, dtype=np.float32)
+        """Last arm (-1 before the first pull) and reward, for rendering."""
         self._total = np.zeros(num_envs, dtype=np.float32)
+        self._nothing_to_see = constant(np.ones((num_envs, 1), dtype=np.float32))
 
     @property
     def means(self) -> Array:
@@ -110,9 +114,11 @@ class BanditEnv(VectorTask):
     def _begin(self, which: Mask) -> None:
         count = int(which.sum())
         self._means[which] = self._draw_means(count)
+        self._best, self._first_arm = self._means.max(1), self._means[:, 0].copy()
+        self._volatile = self._volatile.copy()
         self._volatile[which] = self.rng.random(count) < 0.5
         self._trial[which] = 0
-        self._last[which] = np.nan
+        self._last_arm = np.where(which, np.int32(-1), self._last_arm)
         self._total[which] = 0
 
     def _draw_means(self, count: int) -> Array:
@@ -136,50 +142,58 @@ class BanditEnv(VectorTask):
         return np.column_stack([first, 1 - first])
 
     def _observe(self) -> Array:
-        obs = np.ones((self.num_envs, 1 + self.settings.trial_number), dtype=np.float32)
-        if self.settings.trial_number:
-            obs[:, 1] = self._trial / self.settings.trial_count
+        if not self.settings.trial_number:
+            return self._nothing_to_see.copy()
+        obs = np.ones((self.num_envs, 2), dtype=np.float32)
+        obs[:, 1] = self._trial / self.settings.trial_count
         return obs
 
-    def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        chosen = self._means[self._rows, action]
-        if self.settings.arms == "informative":
-            reward = chosen.copy()
-        else:
-            reward = (self.rng.random(self.num_envs, dtype=np.float32) < chosen).astype(np.float32)
-        info = {
-            "trial": self._trial.copy(),
-            "trial_done": np.ones(self.num_envs, dtype=bool),
-            "choice": action.astype(np.int32),
-            "reward": reward,
-            "best": self._means.max(1),
-            "chosen": chosen,
-            "arm_1": self._means[:, 0].copy(),
-            "volatile": self._volatile.copy(),
-        }
-        self._trial += 1
-        self._total += reward
-        self._last[:, 0], self._last[:, 1] = action, reward
-        if self.settings.arms == "restless":
-            self._walk()
-        ended = self._trial >= self.settings.trial_count
-        return reward, ended, np.zeros(self.num_envs, dtype=bool), info
+    def _draw(self, steps: int) -> tuple[Array, ...]:
+        """[steps, B] a uniform number for the reward and, of restless arms, a standard normal one for their step."""
+        uniform = self.rng.random((steps, self.num_envs), dtype=np.float32)
+        if self.settings.arms != "restless":
+            return (uniform,)
+        return uniform, self.rng.standard_normal((steps, self.num_envs), dtype=np.float32)
 
-    def _walk(self) -> None:
+    def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
+        draws = self._next_draws()
+        chosen = self._means.take(self._start_of_row + action)
+        reward = chosen if self.settings.arms == "informative" else (draws[0] < chosen).astype(np.float32)
+        choice = action.astype(np.int32)
+        info = {
+            "trial": self._trial,
+            "trial_done": self._everywhere,
+            "choice": choice,
+            "reward": reward,
+            "best": self._best,
+            "chosen": chosen,
+            "arm_1": self._first_arm,
+            "volatile": self._volatile,
+        }
+        self._trial = self._trial + 1
+        self._total += reward
+        self._last_arm, self._last_paid = choice, reward
+        if self.settings.arms == "restless":
+            self._walk(draws[1])
+        return reward, self._trial >= self.settings.trial_count, self._nowhere, info
+
+    def _walk(self, normal: Array) -> None:
         low, high = self.settings.volatility
-        step = self.rng.standard_normal(self.num_envs, dtype=np.float32) * np.where(self._volatile, high, low)
-        moved = np.abs(self._means[:, 0] + step) % 2.0  # reflect at 0, then at 1
-        self._means[:, 0] = np.where(moved > 1, 2 - moved, moved)
-        self._means[:, 1] = 1 - self._means[:, 0]
+        moved = np.abs(self._first_arm + normal * np.where(self._volatile, np.float32(high), np.float32(low)))
+        moved %= 2  # reflected at 0, then at 1
+        self._first_arm = np.minimum(moved, 2 - moved)
+        second = 1 - self._first_arm
+        self._best = np.maximum(self._first_arm, second)
+        self._means[:, 0], self._means[:, 1] = self._first_arm, second
 
     def _shown_pull(self) -> str:
         count = self.settings.trial_count
         return f"pull {min(int(self._trial[0]) + 1, count)} of {count}"
 
     def _render_ansi(self) -> str:
-        last, paid = self._last[0]
+        last, paid = self._last_arm[0], self._last_paid[0]
         arms = " ".join(f"<{arm + 1}>" if arm == last else f"[{arm + 1}]" for arm in range(self._means.shape[1]))
-        told = "" if np.isnan(paid) else f"   <{int(last) + 1}> paid {paid:g}"
+        told = "" if last < 0 else f"   <{last + 1}> paid {paid:g}"
         return f"{self._shown_pull()}   {arms}{told}   total {self._total[0]:g}"
 
     def _render_rgb(self) -> Array:
@@ -191,7 +205,7 @@ class BanditEnv(VectorTask):
         rows = -(-count // columns)
         size = min(110, 360 // columns, 180 // rows)
         left, top = 200 - columns * size / 2, 152 - rows * size / 2
-        last, paid = self._last[0]
+        last, paid = self._last_arm[0], self._last_paid[0]
         for arm in range(count):
             color = (235, 235, 238)
             if arm == last:
@@ -202,5 +216,5 @@ class BanditEnv(VectorTask):
             if size >= 12:
                 canvas.text(x + size / 2, y + size / 2, str(arm + 1), size=min(24, size // 2))
         canvas.text(200, 36, self._shown_pull())
-        canvas.text(200, 268, f"total {self._total[0]:g}" + ("" if np.isnan(paid) else f"   (last pull: {paid:g})"))
+        canvas.text(200, 268, f"total {self._total[0]:g}" + ("" if last < 0 else f"   (last pull: {paid:g})"))
         return canvas.pixels

@@ -11,17 +11,19 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
-from numpy.typing import NDArray
 
 from ...conf.settings import Probability, Recorded, settings
 from ..canvas import Canvas, Color
-from ..vector import Array, Mask, VectorTask
+from ..vector import Array, Mask, VectorTask, constant
 
 INVALID_REWARD = -1.0
 """What an action costs that the stage does not allow (`steps_per_trial=3`; Wang et al. 2018, general methods)."""
 
 FIXATE = 2
 """The action of central fixation (`steps_per_trial=3`)."""
+
+FIRST_STAGE, FIXATION_CUE = 0, 3
+"""Entries of the observation; 1 and 2 are the second-stage states."""
 
 
 @settings
@@ -63,101 +65,104 @@ class TwoStepEnv(VectorTask):
     def __init__(self, settings: TwoStepSettings, num_envs: int, render_mode: str | None = None) -> None:
         super().__init__(num_envs, render_mode)
         self.settings = settings
-        self._last_phase = settings.steps_per_trial - 1
         width = 3 + (settings.steps_per_trial == 3) + settings.trial_number
         num_actions = 3 if settings.steps_per_trial == 3 else 2
         self._set_spaces(Box(0.0, 1.0, (width,), np.float32), Discrete(num_actions))
-        self._rows = np.arange(num_envs)
+        self._views = constant(np.eye(width, dtype=np.float32)[: width - settings.trial_number])
+        """The observation of each entry, but for the trial number."""
+        self._begins_with = np.int8(FIXATION_CUE if settings.steps_per_trial == 3 else FIRST_STAGE)
         self._trial = np.zeros(num_envs, dtype=np.int32)
         self._good = np.zeros(num_envs, dtype=np.int8)
         self._shown = np.zeros(num_envs, dtype=np.int8)
-        """Observation entry: 0 first stage, 1 + second-stage state, 3 fixation cue."""
-        self._phase = np.zeros(num_envs, dtype=np.int8)
-        """0 choice (with one or two steps); with three steps 0 cue, 1 choice, 2 second stage."""
+        """Entry of the observation. All rows are in the same stage, since all episodes have the same length."""
         self._choice = np.zeros(num_envs, dtype=np.int8)
+        """Of the first stage, with more than one step a trial."""
+        self._nothing = constant(np.zeros(num_envs, dtype=np.float32))
         self._total = np.zeros(num_envs, dtype=np.float32)
-        self._last = np.zeros(num_envs, dtype=np.float32)
+        self._last = self._nothing
         """Return so far and last reward, for rendering."""
 
     def _begin(self, which: Mask) -> None:
-        count = int(which.sum())
         self._trial[which] = 0
-        self._good[which] = self.rng.integers(2, size=count, dtype=np.int8)
-        self._phase[which] = 0
-        self._shown[which] = 3 if self.settings.steps_per_trial == 3 else 0
-        self._choice[which] = -1
+        self._good[which] = self.rng.integers(2, size=np.count_nonzero(which), dtype=np.int8)
+        self._shown[which] = self._begins_with
         self._total[which] = 0
-        self._last[which] = 0
+        self._last = np.where(which, np.float32(0), self._last)
+
+    def _draw(self, steps: int) -> tuple[Array, ...]:
+        """[steps, B] whether the transition is common and, as 0 or 1, whether it is not, whether the good state would
+        pay (the bad one then would not: it pays with probability 1 - `reward`), and whether the good state changes."""
+        uniform = self.rng.random((3, steps, self.num_envs), dtype=np.float32)
+        common, pays = uniform[0] < self.settings.common, uniform[1] < self.settings.reward
+        changes = uniform[2] < self.settings.reversal
+        return common, (~common).view(np.int8), pays.view(np.int8), changes.view(np.int8)
 
     def _observe(self) -> Array:
-        obs = np.zeros((self.num_envs, *self.single_observation_space.shape), dtype=np.float32)  # type: ignore[misc]
-        obs[self._rows, self._shown] = 1.0
+        obs: Array = self._views.take(self._shown, axis=0)
         if self.settings.trial_number:
             obs[:, -1] = self._trial / self.settings.trials
         return obs
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
         play = self._whole_trial if self.settings.steps_per_trial == 1 else self._one_stage
-        outcome = play(action.astype(np.int8))
-        self._last = outcome[0].copy()
-        self._total += outcome[0]
-        return outcome
+        reward, info = play(action.astype(np.int8))
+        self._last = reward
+        self._total += reward
+        ended = info["trial_done"]
+        if ended is self._everywhere:  # a trial is over
+            ended = self._trial >= self.settings.trials
+        return reward, ended, self._nowhere, info
 
-    def _draw(self) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.bool_]]:
-        """For all rows: whether the transition is common, a uniform number for the reward, whether a reversal comes."""
-        uniform = self.rng.random((3, self.num_envs), dtype=np.float32)
-        return uniform[0] < self.settings.common, uniform[1], uniform[2] < self.settings.reversal
-
-    def _info(self, done: Mask, state: Array, common: Mask, reward: Array) -> dict[str, Array]:
+    def _info(self, done: Mask, choice: Array, state: Array, common: Mask, reward: Array) -> dict[str, Array]:
         return {
-            "trial": self._trial.copy(),
+            "trial": self._trial,
             "trial_done": done,
-            "choice": self._choice.copy(),
+            "choice": choice,
             "state": state,
             "common": common,
             "reward": reward,
-            "good_state": self._good.copy(),
+            "good_state": self._good,
         }
 
-    def _whole_trial(self, choice: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        common, uniform, reverse = self._draw()
-        state = np.where(common, choice, 1 - choice)
-        pays = np.where(state == self._good, self.settings.reward, 1 - self.settings.reward)
-        reward = (uniform < pays).astype(np.float32)
-        self._choice = choice
-        info = self._info(np.ones(self.num_envs, dtype=bool), state, common, reward)
-        self._shown = state + np.int8(1)
-        self._trial += 1
-        self._good ^= reverse
-        ended = self._trial >= self.settings.trials
-        return reward, ended, np.zeros(self.num_envs, dtype=bool), info
+    def _next_trial(self, changes: Array) -> None:
+        self._trial = self._trial + 1
+        self._good = self._good ^ changes
 
-    def _one_stage(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        three = self.settings.steps_per_trial == 3
-        common, uniform, reverse = self._draw()
-        cue = three & (self._phase == 0)
-        choosing = self._phase == (1 if three else 0)
-        outcome = self._phase == self._last_phase
-        invalid = three & np.where(cue, action != FIXATE, action == FIXATE)
-        self._choice = np.where(choosing, np.where(action == FIXATE, 0, action), self._choice).astype(np.int8)
-        reached = np.where(common, self._choice, 1 - self._choice)
-        state = np.where(choosing, reached, self._shown - 1).astype(np.int8)
-        pays = np.where(state == self._good, self.settings.reward, 1 - self.settings.reward)
-        reward = (outcome & (uniform < pays)).astype(np.float32)
-        trial_reward = reward.copy()
-        reward[invalid] += INVALID_REWARD
-        info = self._info(outcome, state, state == self._choice, trial_reward)
-        self._shown = np.where(cue, 0, np.where(choosing, state + 1, 3 if three else 0)).astype(np.int8)
-        self._phase = np.where(outcome, 0, self._phase + 1).astype(np.int8)
-        self._trial += outcome
-        self._good ^= outcome & reverse
-        ended = outcome & (self._trial >= self.settings.trials)
-        return reward, ended, np.zeros(self.num_envs, dtype=bool), info
+    def _whole_trial(self, choice: Array) -> tuple[Array, dict[str, Array]]:
+        """Reward and info of a step that is a trial."""
+        common, uncommon, pays, changes = self._next_draws()
+        state = choice ^ uncommon
+        reward = (state ^ self._good ^ pays).astype(np.float32)
+        info = self._info(self._everywhere, choice, state, common, reward)
+        self._shown = state + np.int8(1)
+        self._next_trial(changes)
+        return reward, info
+
+    def _one_stage(self, action: Array) -> tuple[Array, dict[str, Array]]:
+        """Reward and info of a step that is a stage: fixation, choice or second stage."""
+        _, uncommon, pays, changes = self._next_draws()
+        shown, fixates = self._shown, action == FIXATE
+        invalid = ~fixates if shown[0] == FIXATION_CUE else fixates
+        penalty = invalid * np.float32(INVALID_REWARD)
+        if shown[0] == FIXATION_CUE:
+            self._shown = np.full_like(shown, FIRST_STAGE)
+            return penalty, self._info(self._nowhere, self._choice, shown, self._nowhere, self._nothing)
+        if shown[0] == FIRST_STAGE:
+            self._choice = np.where(fixates, np.int8(0), action)
+            state = self._choice ^ uncommon
+            self._shown = state + np.int8(1)
+            return penalty, self._info(self._nowhere, self._choice, state, state == self._choice, self._nothing)
+        state = shown - np.int8(1)
+        reward = (state ^ self._good ^ pays).astype(np.float32)
+        info = self._info(self._everywhere, self._choice, state, state == self._choice, reward)
+        self._shown = np.full_like(shown, self._begins_with)
+        self._next_trial(changes)
+        return reward + penalty, info
 
     def _render_ansi(self) -> str:
         place = ("first stage", "state A", "state B", "fixate the cross")[self._shown[0]]
         if self.settings.steps_per_trial == 1:
-            place = "first trial" if self._shown[0] == 0 else f"the last choice led to {place}"
+            place = "first trial" if self._shown[0] == FIRST_STAGE else f"the last choice led to {place}"
         paid = "" if self._last[0] == 0 else f"   paid {self._last[0]:+.0f}"
         trial = min(int(self._trial[0]) + 1, self.settings.trials)
         return f"trial {trial} of {self.settings.trials}   {place}{paid}   total {self._total[0]:g}"
