@@ -21,8 +21,8 @@ from gymnasium.spaces import Box, Discrete
 
 from ...conf.settings import Probability, settings
 from ..canvas import INK, PAPER, Canvas, Color
-from ..two_step.env import TwoStepSettings
-from ..vector import Array, Cue, Mask, VectorTask
+from ..two_step.env import TwoStepSettings, draw_trials
+from ..vector import Array, Cue, Mask, VectorTask, constant
 
 MOST_BITS = 15
 """Contexts are drawn as int16."""
@@ -98,11 +98,19 @@ class EpisodicTwoStepEnv(VectorTask):
             Box(-1.0, 1.0, (3 + 2 * bits,), np.float32) if settings.context_input else Box(0.0, 1.0, (3,), np.float32)
         )
         self._set_spaces(space, Discrete(2))
-        self._rows = np.arange(num_envs)
+        self._views = constant(np.eye(3, 3 + 2 * bits * settings.context_input, dtype=np.float32))
+        """The observation of each entry, but for the contexts."""
+        codes = np.arange(-1, 2**bits)[:, None] >> np.arange(bits) & 1
+        self._bits_of = constant(np.where(np.arange(-1, 2**bits)[:, None] < 0, -1, codes).astype(np.float32))
+        """Bits of each code; row 0, for no context, is -1."""
+        self._start_of_row = constant(np.arange(num_envs) * trials)
+        self._no_key = constant(np.zeros((num_envs, bits), dtype=np.float32))
+        none = constant(np.full(num_envs, -1, dtype=np.int8))
+        self._without_cue = Stored(constant(np.full(num_envs, -1, dtype=np.int32)), none, none, none, none)
         self._trial = np.zeros(num_envs, dtype=np.int32)
         self._good = np.zeros(num_envs, dtype=np.int8)
         self._contexts = np.zeros((num_envs, trials), dtype=np.int16)
-        """Bits of each context, as an integer."""
+        """Bits of each context, as an integer. All rows are in the same trial, since all episodes have one length."""
         self._cues = np.full((num_envs, trials + 1), -1, dtype=np.int32)
         """Context shown in each trial, -1 for none; the last column is for the observation after the last trial."""
         self._ended_with = np.full(num_envs, -1, dtype=np.int32)
@@ -119,32 +127,37 @@ class EpisodicTwoStepEnv(VectorTask):
         return self.settings.context_bits
 
     def _begin(self, which: Mask) -> None:
-        count, quarter = int(which.sum()), self.settings.trials // 4
+        count, quarter = int(np.count_nonzero(which)), self.settings.trials // 4
         self._trial[which] = 0
         self._good[which] = self.rng.integers(2, size=count, dtype=np.int8)
         every = np.tile(np.arange(2**self.settings.context_bits, dtype=np.int16), (count, 1))
         self._contexts[which] = self.rng.permuted(every, axis=1, out=every)[:, : self.settings.trials]
         drawn = self.rng.integers(quarter, size=(count, 2 * quarter), dtype=np.int16)
         drawn[:, quarter:] += quarter
+        self._cues = self._cues.copy()
         self._cues[which, 2 * quarter : -1] = drawn
-        self._ended_with[which] = -1
+        self._ended_with = np.where(which, np.int32(-1), self._ended_with)
         self._choices[which] = self._states[which] = self._rewards[which] = -1
         self._total[which] = 0
 
+    def _draw(self, steps: int) -> tuple[Array, ...]:
+        settings = self.settings
+        return draw_trials(self.rng, (steps, self.num_envs), settings.common, settings.reward, settings.reversal)
+
     def _last(self, table: Array) -> Array:
         """Entries [B] of the trial just played in `_choices`, `_states` or `_rewards`; -1 before the first trial."""
-        entries: Array = np.where(self._trial > 0, table[self._rows, self._trial - 1], -1)
+        number = int(self._trial[0])
+        entries: Array = table[:, number - 1] if number else self._without_cue.state
         return entries
 
     def _bits(self, context: Array) -> Array:
         """Bits [B, context_bits] of contexts [B], 0 or 1; -1 where there is none."""
-        code = self._contexts[self._rows, context][:, None] >> np.arange(self.settings.context_bits)
-        bits: Array = np.where(context[:, None] >= 0, code & 1, -1).astype(np.float32)
+        codes = self._contexts.take(self._start_of_row + context) if context[0] >= 0 else context
+        bits: Array = self._bits_of.take(codes + 1, axis=0)
         return bits
 
     def _observe(self) -> Array:
-        obs = np.zeros((self.num_envs, *self.single_observation_space.shape), dtype=np.float32)  # type: ignore[misc]
-        obs[self._rows, self._last(self._states) + 1] = 1.0
+        obs: Array = self._views.take(self._last(self._states) + 1, axis=0)
         if self.settings.context_input:
             obs[:, 3:] = np.concatenate([self._bits(self.shown()), self._bits(self._ended_with)], axis=1)
         return obs
@@ -155,55 +168,61 @@ class EpisodicTwoStepEnv(VectorTask):
         The network's state after a trial's outcome has entered it is the one of the next step: in each step it is kept
         under the context that the last trial ended with.
         """
-        shown, ended_with = self.shown(), self._ended_with.copy()
-        first = self._trial == 0
-        signs = [np.where(context[:, None] >= 0, 2 * self._bits(context) - 1, 0) for context in (shown, ended_with)]
-        query, key = (sign.astype(np.float32) for sign in signs)
-        return Cue(first, query, shown >= 0, key, ~first, ended_with.astype(np.int32), shown.astype(np.int32))
+        shown, ended_with = self.shown(), self._ended_with
+        first = self._ended_with < 0
+        query, key = (
+            2 * self._bits(context) - 1 if context[0] >= 0 else self._no_key for context in (shown, ended_with)
+        )
+        return Cue(first, query, shown >= 0, key, ~first, ended_with, shown)
 
     def shown(self) -> Array:
         """Context that is shown as a cue [B], -1 where none is."""
-        cues: Array = self._cues[self._rows, self._trial]
+        cues: Array = self._cues[:, int(self._trial[0])]
         return cues
 
     def stored(self) -> Stored:
         """The trials that the cues stand for."""
         shown = self.shown()
-        cued = shown >= 0
-        tables = (self._choices, self._states, self._rewards)
-        choice, state, reward = (np.where(cued, table[self._rows, shown], np.int8(-1)) for table in tables)
-        return Stored(shown, choice, state, reward, np.where(cued, choice == state, -1).astype(np.int8))
+        if shown[0] < 0:
+            return self._without_cue
+        places = self._start_of_row + shown
+        choice, state, reward = (table.take(places) for table in (self._choices, self._states, self._rewards))
+        return Stored(shown, choice, state, reward, (choice == state).view(np.int8))
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        choice, stored = action.astype(np.int8), self.stored()
-        uniform = self.rng.random((3, self.num_envs), dtype=np.float32)
-        common = uniform[0] < self.settings.common
-        state = np.where(common, choice, 1 - choice).astype(np.int8)
-        cued = stored.trial >= 0
-        matched = cued & (state == stored.state)
-        pays = np.where(state == self._good, self.settings.reward, 1 - self.settings.reward)
-        reward = np.where(matched, stored.reward, uniform[1] < pays).astype(np.float32)
+        common, uncommon, pays, changes = self._next_draws()
+        number, stored = int(self._trial[0]), self.stored()
+        choice = action.astype(np.int8)
+        state = choice ^ uncommon
+        paid, ended_with = state ^ self._good ^ pays, self._trial
+        cued = matched = self._nowhere
+        if stored is not self._without_cue:
+            cued, matched = self._everywhere, state == stored.state
+            paid = np.where(matched, stored.reward, paid)
+            ended_with = np.where(matched, stored.trial, self._trial)
+        reward = paid.astype(np.float32)
         info = {
-            "trial": self._trial.copy(),
-            "trial_done": np.ones(self.num_envs, dtype=bool),
+            "trial": self._trial,
+            "trial_done": self._everywhere,
             "choice": choice,
             "state": state,
             "common": common,
             "reward": reward,
-            "good_state": self._good.copy(),
+            "good_state": self._good,
             "cued": cued,
             "matched": matched,
-            **{f"stored_{name}": column for name, column in stored._asdict().items()},
+            "stored_trial": stored.trial,
+            "stored_choice": stored.choice,
+            "stored_state": stored.state,
+            "stored_reward": stored.reward,
+            "stored_common": stored.common,
         }
-        self._choices[self._rows, self._trial] = choice
-        self._states[self._rows, self._trial] = state
-        self._rewards[self._rows, self._trial] = reward
-        self._ended_with = np.where(matched, stored.trial, self._trial)
+        self._choices[:, number], self._states[:, number], self._rewards[:, number] = choice, state, paid
+        self._ended_with = ended_with
         self._total += reward
-        self._trial += 1
-        self._good ^= uniform[2] < self.settings.reversal
-        ended = self._trial >= self.settings.trials
-        return reward.copy(), ended, np.zeros(self.num_envs, dtype=bool), info
+        self._trial = self._trial + 1
+        self._good = self._good ^ changes
+        return reward, self._trial >= self.settings.trials, self._nowhere, info
 
     def _signs(self, context: Array) -> str:
         """Bits of episode 0's context for a terminal."""

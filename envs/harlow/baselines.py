@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..vector import Array, Mask, VectorTask
-from .env import CROSS, EMPTY, LEFT, RIGHT, VIEW, HarlowEnv, codes_of
+from .env import CROSS, EMPTY, HarlowEnv, codes_of
+from .ring import LEFT, RIGHT, VIEW
 
 
 class Random:

@@ -16,10 +16,8 @@ from gymnasium.spaces import Box, Discrete
 
 from ...conf.settings import LARGEST_RECORDED, Number, Recorded, settings
 from ..canvas import Canvas, Color
-from ..vector import Array, Mask, VectorTask
-
-RING, VIEW, DISTANCE = 17, 9, 3
-"""Cells of the ring, cells seen (the gaze in the middle), and cells from the cross to each object."""
+from ..vector import Array, Mask, VectorTask, constant
+from .ring import RING, STATES, VIEW, Ring
 
 EMPTY, CROSS = 0.0, 3.0
 NEAREST, FARTHEST = 0.5, 2.0
@@ -30,7 +28,6 @@ NEAREST, FARTHEST = 0.5, 2.0
 HELD_OUT_EVERY = 5
 """Levels 4, 9, 14, ... are never seen in training."""
 
-LEFT, RIGHT = 0, 1
 START_SHIFTS = np.array([-3, -2, -1, 1, 1, 2], dtype=np.int16)
 """Where the cross may be at the start (-3..2, with 1 in the place of 0)."""
 
@@ -83,81 +80,63 @@ class HarlowEnv(VectorTask):
         super().__init__(num_envs, render_mode)
         self.settings = settings
         self._set_spaces(Box(-FARTHEST, CROSS, (VIEW,), np.float32), Discrete(2))
-        self._rows = np.arange(num_envs)
-        self._levels = settings.pool()
+        self._levels = constant(settings.pool())
+        self._ring = Ring.of(settings.reward_fixation, settings.reward_correct, settings.reward_wrong)
         self._pair = np.zeros((num_envs, 2), dtype=np.int32)
         """Level of the rewarded object and of the other one."""
-        self._cross = np.zeros(num_envs, dtype=np.int16)
-        """Where the cross stands, in cells right of the gaze (-8..8)."""
-        self._choosing = np.zeros(num_envs, dtype=bool)
-        """Whether the objects are shown (else the cross)."""
-        self._rewarded_right = np.zeros(num_envs, dtype=bool)
+        self._codes = np.tile(np.array([EMPTY, CROSS, 0, 0], dtype=np.float32), (num_envs, 1))
+        """What may be seen: nothing, the cross, the rewarded object, the other one."""
+        self._start_of_row = constant(4 * np.arange(num_envs)[:, None])
+        self._at = np.zeros(num_envs, dtype=np.intp)
+        """State of the ring, see `Ring`."""
         self._trial = np.zeros(num_envs, dtype=np.int32)
         self._steps = np.zeros(num_envs, dtype=np.int32)
         self._total = np.zeros(num_envs, dtype=np.float32)
         self._last = np.zeros(num_envs, dtype=np.float32)
 
     def _begin(self, which: Mask) -> None:
-        count = int(which.sum())
-        self._cross[which] = START_SHIFTS[self.rng.integers(len(START_SHIFTS), size=count)]
+        count = np.count_nonzero(which)
+        self._at[which] = RING // 2 + START_SHIFTS[self.rng.integers(len(START_SHIFTS), size=count)]
         first = self.rng.integers(len(self._levels), size=count)
         other = (first + self.rng.integers(1, len(self._levels), size=count)) % len(self._levels)
+        self._pair = self._pair.copy()
         self._pair[which] = self._levels[np.column_stack([first, other])]
-        self._choosing[which] = False
+        self._codes[which, 2:] = codes_of(self._pair[which], self.settings.levels)
         self._trial[which] = 0
         self._steps[which] = 0
         self._total[which] = 0
-        self._last[which] = 0
+        self._last = np.where(which, np.float32(0), self._last)
 
-    def _codes(self) -> tuple[Array, Array]:
-        """Observation codes of the left and the right object, [B] each."""
-        codes = codes_of(self._pair, self.settings.levels)
-        right = np.where(self._rewarded_right, codes[:, 0], codes[:, 1])
-        left = np.where(self._rewarded_right, codes[:, 1], codes[:, 0])
-        return left, right
+    def _draw(self, steps: int) -> tuple[Array, ...]:
+        """[steps, B] what to add to `Ring.then`'s index for the side of the rewarded object."""
+        return (STATES * (self.rng.random((steps, self.num_envs)) < 0.5),)
 
     def _observe(self) -> Array:
-        # Two cells of margin on each side take what is out of view.
-        margin = RING // 2 - VIEW // 2
-        ring = np.zeros((self.num_envs, RING + 2 * DISTANCE), dtype=np.float32)
-        middle = self._cross + RING // 2 + DISTANCE
-        left, right = self._codes()
-        ring[self._rows, middle] = np.where(self._choosing, EMPTY, CROSS)
-        ring[self._rows, middle - DISTANCE] = np.where(self._choosing, left, EMPTY)
-        ring[self._rows, middle + DISTANCE] = np.where(self._choosing, right, EMPTY)
-        start = margin + DISTANCE
-        return ring[:, start : start + VIEW].copy()
+        view: Array = self._codes.take(self._start_of_row + self._ring.view.take(self._at, axis=0))
+        return view
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        moved = self._cross + np.where(action == RIGHT, -1, 1).astype(np.int16)
-        half = RING // 2
-        self._cross = ((moved + half) % RING - half).astype(np.int16)
-        self._steps += 1
-        at_right = self._choosing & (self._cross == -DISTANCE)
-        chosen = at_right | (self._choosing & (self._cross == DISTANCE))
-        correct = chosen & (at_right == self._rewarded_right)
-        fixated = ~self._choosing & (self._cross == 0)
-        settings = self.settings
-        outcome = np.where(correct, settings.reward_correct, settings.reward_wrong)
-        reward = (chosen * outcome + fixated * settings.reward_fixation).astype(np.float32)
+        ring = self._ring
+        at = ring.moved.take(self._at + STATES * action)
+        chosen, reward = ring.chosen.take(at), ring.reward.take(at)
         info = {
-            "trial": self._trial.copy(),
+            "trial": self._trial,
             "trial_done": chosen,
-            "correct": correct,
-            "chose_right": at_right,
-            "rewarded_right": self._rewarded_right.copy(),
-            "reward": (chosen * (outcome + settings.reward_fixation)).astype(np.float32),
-            "rewarded_level": self._pair[:, 0].copy(),
-            "other_level": self._pair[:, 1].copy(),
+            "correct": ring.correct.take(at),
+            "chose_right": ring.chose_right.take(at),
+            "rewarded_right": ring.rewarded_right.take(at),
+            "reward": ring.trial_reward.take(at),
+            "rewarded_level": self._pair[:, 0],
+            "other_level": self._pair[:, 1],
         }
-        swap = self.rng.random(self.num_envs) < 0.5
-        self._rewarded_right = np.where(fixated, swap, self._rewarded_right)
-        self._choosing = (self._choosing | fixated) & ~chosen
-        self._trial += chosen
+        (side,) = self._next_draws()
+        self._at = ring.then.take(at + side)
+        self._steps += 1
+        self._trial = self._trial + chosen
         self._total += reward
-        self._last = reward.copy()
-        terminated = self._trial >= settings.trials
-        truncated = (self._steps >= settings.max_steps) & ~terminated
+        self._last = reward
+        terminated = self._trial >= self.settings.trials
+        truncated = (self._steps >= self.settings.max_steps) & ~terminated
         return reward, terminated, truncated, info
 
     def _render_ansi(self) -> str:

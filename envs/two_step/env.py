@@ -42,6 +42,17 @@ class TwoStepSettings:
     trial_number: bool = False
 
 
+def draw_trials(
+    rng: np.random.Generator, shape: tuple[int, int], common: float, reward: float, reversal: float
+) -> tuple[Array, ...]:
+    """What decides trials, each `shape`: whether the transition is common (bool) and, as 0 or 1 (int8), whether it is
+    not, whether the good state would pay (the bad one then would not: it pays with probability 1 - `reward`), and
+    whether the good state changes afterwards."""
+    uniform = rng.random((3, *shape), dtype=np.float32)
+    usual = uniform[0] < common
+    return usual, (~usual).view(np.int8), (uniform[1] < reward).view(np.int8), (uniform[2] < reversal).view(np.int8)
+
+
 class TwoStepEnv(VectorTask):
     """B episodes. Observation: one-hot [3] of (first stage, second-stage state 0, second-stage state 1).
 
@@ -90,12 +101,8 @@ class TwoStepEnv(VectorTask):
         self._last = np.where(which, np.float32(0), self._last)
 
     def _draw(self, steps: int) -> tuple[Array, ...]:
-        """[steps, B] whether the transition is common and, as 0 or 1, whether it is not, whether the good state would
-        pay (the bad one then would not: it pays with probability 1 - `reward`), and whether the good state changes."""
-        uniform = self.rng.random((3, steps, self.num_envs), dtype=np.float32)
-        common, pays = uniform[0] < self.settings.common, uniform[1] < self.settings.reward
-        changes = uniform[2] < self.settings.reversal
-        return common, (~common).view(np.int8), pays.view(np.int8), changes.view(np.int8)
+        settings = self.settings
+        return draw_trials(self.rng, (steps, self.num_envs), settings.common, settings.reward, settings.reversal)
 
     def _observe(self) -> Array:
         obs: Array = self._views.take(self._shown, axis=0)

@@ -7,7 +7,8 @@ import pytest
 from prefrontal.envs import registry
 from prefrontal.envs.harlow.analysis import analyse, figures, summarise, training_quantiles
 from prefrontal.envs.harlow.baselines import BASELINES
-from prefrontal.envs.harlow.env import CROSS, EMPTY, LEFT, RIGHT, HarlowEnv, HarlowSettings
+from prefrontal.envs.harlow.env import CROSS, EMPTY, HarlowEnv, HarlowSettings
+from prefrontal.envs.harlow.ring import LEFT, RIGHT, RING, SEE_NOTHING, STATES, Ring
 from prefrontal.envs.trials import Evaluation, TrialRecorder, simulate
 
 
@@ -71,19 +72,20 @@ def test_a_trial_step_by_step():
         assert obs[0].tolist() == [EMPTY, CROSS] + [EMPTY] * 7, "the cross is back, three cells towards the start"
 
 
-def test_the_ring_is_closed():
-    """Seventeen steps in one direction, away from everything, bring the same view back."""
-    env = HarlowEnv(HarlowSettings(), 1)
-    env.reset(seed=0)
-    env._choosing[:] = True
-    env._cross[:] = 8
-    start = env._observe()
-    views = [start]
-    for _ in range(17):
-        env._cross = ((env._cross - 1 + 8) % 17 - 8).astype(np.int16)
-        views.append(env._observe())
-    assert np.array_equal(views[0], views[-1])
-    assert max((view != EMPTY).sum() for view in views) == 2
+@pytest.mark.parametrize("action", [LEFT, RIGHT])
+def test_the_ring_is_closed(action):
+    """Seventeen steps in one direction pass every place once; what is shown stays, and at most two cells hold it."""
+    ring = Ring.of(0.2, 1.0, -1.0)
+    for kind in range(3):
+        at, passed = kind * RING, []
+        for _ in range(RING):
+            at = int(ring.moved[STATES * action + at])
+            passed.append(at)
+        assert sorted(passed) == list(range(kind * RING, (kind + 1) * RING))
+        assert at == kind * RING
+        held = (ring.view[passed] != SEE_NOTHING).sum(1)
+        assert held.max() == (1 if kind == 0 else 2)
+        assert ring.chosen[passed].sum() == (0 if kind == 0 else 2)
 
 
 def test_sides_objects_and_splits():
