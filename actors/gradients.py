@@ -1,4 +1,4 @@
-"""The gradient of an unroll, without a second forward pass: its actor kept what it computed when it acted."""
+"""The gradient of an unroll, computed by the actor that played it from what it kept of acting."""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ class AlgorithmConfig:
     broadcast_every: Count = 1
     """Updates between two broadcasts of the parameters."""
     gradients: Literal["learner", "actors"] = "learner"
-    """Who computes them: the learner, on trajectories; or each actor, on its own unroll, without a second forward pass
-    (A2C and A3C as published), whose gradients the learner adds up."""
+    """Who computes them: the learner, on trajectories; or each actor, on its own unroll (A2C and A3C as published), and
+    the learner adds them up."""
 
     def __post_init__(self) -> None:
         if self.gradients == "actors" and self.returns == "vtrace":

@@ -24,12 +24,12 @@ def action_noise(
 
 
 class TorchActing:
-    """Steps of an agent by torch: `begin`, then `step` for t = 0 .. T - 1.
+    """Steps of an agent by torch, without gradients: `begin`, then `step` for t = 0 .. T - 1.
 
     Args:
         agent: acts with the parameters that it has in each step.
         bf16: under bfloat16 autocast. What is kept are the very logits that the actions were drawn from.
-        keep: keep what `outputs` needs.
+        keep: be ready for `outputs`.
     """
 
     actions: Tensor
@@ -40,12 +40,8 @@ class TorchActing:
     def __init__(self, agent: Agent, bf16: bool = False, keep: bool = False) -> None:
         self._agent = agent
         self._bf16, self._keep = bf16, keep
-        self._state: State = ()
-
-    @property
-    def state(self) -> State:
+        self.state: State = ()
         """Recurrent state after the last step made (or that of `begin`), each component [B, H]."""
-        return tuple(component.detach() for component in self._state)
 
     def begin(self, seen: Seen, noise: Tensor, state: State) -> None:
         """Begin an unroll.
@@ -61,30 +57,34 @@ class TorchActing:
         self._starts = seen.first.numpy() if seen.first.device.type == "cpu" else None
         self.logits, self.actions = torch.empty_like(noise), noise.new_empty(noise.shape[:-1], dtype=torch.long)
         self._drawn = list(zip(noise.unbind(), self.logits.unbind(), self.actions.unbind(), strict=True))
-        self._state = state
-        self._kept: list[Tensor] = []
+        self._initial_state = self.state = state
+        self._recalls: list[Sequence[Tensor]] = []
 
+    @torch.no_grad()
     def step(self, t: int, recall: Sequence[Tensor] = ()) -> None:
         """Step t: draws `actions[t]` from `logits[t]`; `recall` as in `Seen`."""
         obs, prev_action, prev_reward, first = self._rows[t]
         starts = first if self._starts is None or self._starts[t].any() else None
         with self._mode():
-            output, state = self._agent.act(Seen(obs, prev_action, prev_reward, starts, recall), self._state)
-            chosen = self._agent.policy(output.detach())
-        self._state = tuple(component.float() for component in state) if self._bf16 else state
+            output, state = self._agent.act(Seen(obs, prev_action, prev_reward, starts, recall), self.state)
+            chosen = self._agent.policy(output)
+        self.state = tuple(component.float() for component in state) if self._bf16 else state
         if self._keep:
-            self._kept.append(output)
+            self._recalls.append(recall)
         noise, logits, action = self._drawn[t]
-        torch.argmax(torch.add(logits.copy_(chosen.detach()), noise), -1, out=action)
+        torch.argmax(torch.add(logits.copy_(chosen), noise), -1, out=action)
 
     def outputs(self) -> Tensor:
-        """What the heads read, [T, B, H], attached to the agent's parameters: no second forward pass.
+        """What the heads read in the steps made, [T, B, H], attached to the agent's parameters.
 
-        Valid until the parameters are changed; only with `keep`.
+        Computed anew: torch's graph of T single steps costs more than another pass of the fused unroll. Valid until the
+        parameters are changed; only with `keep`.
         """
-        return torch.stack(self._kept)
+        obs, prev_action, prev_reward, first = (torch.stack(rows) for rows in zip(*self._rows[:-1], strict=True))
+        recall = tuple(torch.stack(component) for component in zip(*self._recalls, strict=True))
+        return self._agent.outputs(Seen(obs, prev_action, prev_reward, first, recall), self._initial_state)
 
     def _mode(self) -> contextlib.AbstractContextManager[object]:
         if self._bf16:
             return torch.autocast(self.logits.device.type, dtype=torch.bfloat16)
-        return torch.enable_grad() if self._keep else contextlib.nullcontext()
+        return contextlib.nullcontext()
