@@ -45,6 +45,8 @@ def checked(cls: type[T], values: Mapping[str, Any], at: str = "") -> T:
     Raises:
         ConfigError: with a line for each value that cannot be, or unknown name.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{at}={shown(values)}: {expected(cls)}")
     hints = get_type_hints(cls, include_extras=True)
     known = [f.name for f in dataclasses.fields(cast("Any", cls)) if f.init]
     problems = [
@@ -107,8 +109,7 @@ def shown(value: Any) -> str:
 def expected(annotation: Any) -> str:
     """What may stand in a field with this type, in words."""
     if get_origin(annotation) in (Union, UnionType):
-        kinds = [expected(kind) for kind in get_args(annotation) if kind is not NoneType]
-        return " or ".join([", ".join(kinds), "null"] if NoneType in get_args(annotation) else kinds)
+        return _one_of(get_args(annotation))
     if get_origin(annotation) is Literal:
         choices = [shown(choice) for choice in get_args(annotation)]
         return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
@@ -123,6 +124,13 @@ def expected(annotation: Any) -> str:
         return bounds or _WORDS[str]
     word = _WORDS.get(get_origin(base) or base, "a value")
     return f"{word}, {bounds}" if bounds else word
+
+
+def _one_of(kinds: Iterable[Any]) -> str:
+    words: list[str] = []
+    for kind in kinds:
+        words += ["true", "false"] if kind is bool else ["null"] if kind is NoneType else [expected(kind)]
+    return f"{', '.join(words[:-1])}, or {words[-1]}"
 
 
 def _several(items: tuple[Any, ...]) -> str:

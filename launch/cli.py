@@ -1,10 +1,19 @@
-"""The console script: `prefrontal <verb> [key=value ...]` hands over to one Hydra application a verb."""
+"""The console script: `prefrontal <verb> [key=value ...]` hands over to one Hydra application a verb.
+
+Nothing heavy is imported before the signals are in order: a Ctrl-C while torch is being imported ends at once, too.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import importlib
 import os
+import re
+import signal
 import sys
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 VERBS = {
     "train": "train an agent, evaluate it, draw the figure (task=two_step model=lstm algo=impala ...)",
@@ -22,6 +31,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # the pool reports failures itself
     "RAY_task_events_report_interval_ms": "0",  # a record of every call that nobody reads costs memory and time
+    "HYDRA_FULL_ERROR": "1",  # Hydra hands its errors on to us instead of printing them
 }
 """Set before NumPy, torch, Ray or a launcher of Hydra starts anything; what the user has set stays."""
 
@@ -35,6 +45,8 @@ prefrontal <verb> --help shows the choices and every setting with its value.
 prefrontal train -m seed='range(8)' hydra/launcher=joblib trains eight seeds side by side.
 """
 
+STOPPED = "\nstopped at once\n"
+
 
 def _help() -> str:
     return HELP.format(verbs="\n".join(f"  {verb:<9} {text}" for verb, text in VERBS.items()))
@@ -42,20 +54,63 @@ def _help() -> str:
 
 def main() -> None:
     """Entry point of the console script."""
-    verb, arguments = (sys.argv[1] if len(sys.argv) > 1 else "--help"), sys.argv[2:]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _end_at_once)
+    status = called(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(status)  # whoever read it has left, and Python would complain of it at its end
+    raise SystemExit(status)
+
+
+def called(arguments: Sequence[str]) -> int:
+    """What the console script does, in this process; returns the exit status."""
+    verb, arguments = (arguments[0] if arguments else "--help"), arguments[1:]
     if verb in ("-h", "--help", "help"):
         print(_help())
-        return
+        return 0
     if verb not in VERBS:
-        print(f"there is no verb '{verb}'\n\n{_help()}", file=sys.stderr)
-        raise SystemExit(2)
+        close = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        print(f"there is no verb '{verb}'{hint}\n\n{_help()}", file=sys.stderr)
+        return 2
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    sys.argv = [f"{sys.argv[0]} {verb}", *(_override(verb, argument) for argument in arguments)]
-    importlib.import_module(f".verbs.{verb}", __package__).main()
+    sys.argv = [f"prefrontal {verb}", *(_override(verb, argument) for argument in arguments)]
+    entry = importlib.import_module(f".verbs.{verb}", __package__).main
+    told = importlib.import_module(".failures", __package__).told
+    try:
+        with _interruptible():
+            entry()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except (Exception, KeyboardInterrupt) as error:
+        return int(told(error))
+    return 0
 
 
-PATHS = ("run=", "resume=", "out=", "data=", "model.encoder_from=")
+def _end_at_once(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """While modules are imported an exception would end as whatever the module at hand makes of it."""
+    os.write(2, STOPPED.encode())
+    os._exit(130)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C as an exception, where there is something to close."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is _end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if before is _end_at_once:
+            signal.signal(signal.SIGINT, before)
+
+
+PATHS = ("run", "run.folder", "resume", "out", "data", "model.encoder_from", "bench.out")
+"""Settings whose values are taken as they are."""
 
 
 def _override(verb: str, argument: str) -> str:
@@ -64,11 +119,19 @@ def _override(verb: str, argument: str) -> str:
     Paths are quoted, since a run folder of a sweep may be called `seed=0,model=gru`. `evaluate` knows a task's options
     only after it has read the run: Hydra is told to add what it does not know.
     """
-    if argument.startswith(PATHS) and not argument.endswith(("'", '"', "=null")):
-        name, _, path = argument.partition("=")
-        escaped = path.replace("'", "\\'")
-        return f"{name}='{escaped}'"
+    name, equals, path = argument.partition("=")
+    if equals and name.lstrip("+") in PATHS and path not in ("", "null") and not _quoted(path):
+        return f"{name}='{_escaped(path)}'"
     return f"++{argument}" if verb == "evaluate" and argument.startswith("task.") else argument
+
+
+def _escaped(text: str) -> str:
+    """As it stands between single quotes: backslashes before a quote, or at the end, are doubled."""
+    return re.sub(r"(\\+)$", r"\1\1", re.sub(r"(\\*)'", r"\1\1\'", text))
+
+
+def _quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ Nothing past this module sees a configuration object of Hydra or OmegaConf.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,6 +21,8 @@ from ..envs import registry
 from ..envs.tensors import NoTensorTaskError
 from ..learner.algorithm import AlgorithmConfig
 from ..models.agent import ModelConfig
+
+T = TypeVar("T")
 
 
 def local_cpus() -> int:
@@ -113,7 +115,7 @@ def plain(composed: DictConfig) -> dict[str, Any]:
     try:
         container = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(str(error).strip().splitlines()[0]) from error
+        raise ConfigError(f"{error.full_key}: {str(error).strip().splitlines()[0]}") from error
     assert isinstance(container, dict)
     return {str(name): _frozen(value) for name, value in container.items()}
 
@@ -123,6 +125,28 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _frozen(item) for key, item in value.items()}
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _training(given: dict[str, Any]) -> TrainConfig:
+    if isinstance(actors := given.get("actors"), dict) and actors.get("num") == "auto":
+        given["actors"] = {**actors, "num": local_cpus(), "auto": True}
+    return checked(TrainConfig, given)
+
+
+def verb_settings(cls: type[T], composed: DictConfig, beside: Collection[str] = ()) -> T:
+    """The checked settings of a verb that are not those of a training.
+
+    Args:
+        cls: their class.
+        composed: what Hydra composed for the verb.
+        beside: names of settings of a training that stand there too; they are checked, whether they are used or not.
+
+    Raises:
+        ConfigError: naming the setting that cannot be.
+    """
+    given = plain(composed)
+    _training({name: given.pop(name) for name in beside if name in given})
+    return checked(cls, given)
 
 
 def task_settings(task: Mapping[str, Any], at: str = "task") -> Any:
@@ -169,16 +193,20 @@ def _check_gradients_of_actors(config: TrainConfig) -> None:
         )
 
 
-def train_config(composed: DictConfig) -> TrainConfig:
+def train_config(composed: DictConfig, beside: Collection[str] = ()) -> TrainConfig:
     """The checked configuration of a training.
+
+    Args:
+        composed: what Hydra composed, or a run saved.
+        beside: names of what else stands there.
 
     Raises:
         ConfigError: naming the setting that cannot be.
     """
     given = plain(composed)
-    if isinstance(actors := given.get("actors"), dict) and actors.get("num") == "auto":
-        given["actors"] = {**actors, "num": local_cpus(), "auto": True}
-    config = checked(TrainConfig, given)
+    for name in beside:
+        given.pop(name, None)
+    config = _training(given)
     task_settings(config.task)
     task_settings({"name": config.task_name, **config.evaluation_task_options}, "evaluate.task")
     if config.algo.synchronous and config.actors.lag_updates:

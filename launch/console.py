@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -12,7 +13,22 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColum
 WIDTH = None if sys.stdout.isatty() else 120
 """Of tables; a file or a pipe has no width of its own."""
 
-console = Console(highlight=False, soft_wrap=True, width=WIDTH)
+
+def reader_is_gone() -> None:
+    """Whoever read our output has closed it (`| head`): what is still written goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class _Console(Console):
+    """Whose reader may leave: the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        reader_is_gone()
+
+
+console = _Console(highlight=False, soft_wrap=True, width=WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PLAIN_EVERY_S = 10.0

@@ -1,10 +1,19 @@
-"""Errors as a person wants them: the cause and the way out, without our own stack; an actor's traceback last."""
+"""The door that every verb goes through: errors as a person wants them, the cause and the way out, without our stack.
+
+Exit status 2: a wrong setting or folder. 1: a failure in mid-run, or one that nobody expected, whose traceback goes
+into a file. 130: Ctrl-C. A reader of our output that closes it early is no error.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
@@ -17,30 +26,13 @@ from ..learner.learner import NonFiniteLossError
 from ..learner.pretrained import PretrainedEncoderError
 from ..learner.pretraining import NonFinitePretrainingError
 from ..learner.snapshot import DifferentAgentError
+from .composing import explained
 from .config import ConfigError
-from .console import errors
+from .console import errors, reader_is_gone
 from .engines.protocol import LearnerFailedError, StoreFullError
 from .run.folder import NotARunFolderError
 from .run.storage import StorageError
 
-_EXPECTED = (
-    ActorsFailedError,
-    ConfigError,
-    DamagedCheckpointError,
-    DeviceError,
-    DifferentAgentError,
-    EnvironmentFaultError,
-    LearnerFailedError,
-    NoCheckpointError,
-    NonFiniteLossError,
-    NonFinitePretrainingError,
-    NotARunFolderError,
-    OSError,
-    PretrainedEncoderError,
-    StorageError,
-    StoreFullError,
-    TaskUnavailableError,
-)
 _WRONG_INPUT = (
     ConfigError,
     DeviceError,
@@ -51,22 +43,69 @@ _WRONG_INPUT = (
     StorageError,
     TaskUnavailableError,
 )
+_IN_MID_RUN = (
+    ActorsFailedError,
+    DamagedCheckpointError,
+    EnvironmentFaultError,
+    LearnerFailedError,
+    NonFiniteLossError,
+    NonFinitePretrainingError,
+    OSError,
+    StoreFullError,
+)
+STOPPED = 130
+"""Exit status after Ctrl-C or SIGTERM."""
+
+
+def told(error: BaseException) -> int:
+    """Print what went wrong; returns the exit status."""
+    if isinstance(error, KeyboardInterrupt):
+        errors.print("stopped at once; checkpoints written so far are kept", style="bold")
+        return STOPPED
+    if isinstance(error, BrokenPipeError):
+        reader_is_gone()
+        return 0
+    if isinstance(error, _WRONG_INPUT):
+        return _say(str(error), 2)
+    if (text := explained(error)) is not None:
+        return _say(text, 2)
+    if isinstance(error, _IN_MID_RUN):
+        return _say(str(error), 1)
+    if _out_of_memory(error):
+        return _say(f"not enough memory for what the settings ask for: {_in_one_line(error)}", 1)
+    return _say(f"unexpected: {_in_one_line(error)}\nthe traceback lies in {_logged(error)}", 1)
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Print an expected error without a stack and exit with status 2 (1 for a failure in mid-run, 130 for Ctrl-C).
-
-    In a sweep the error is passed on, so that Hydra reports which job failed.
-    """
+    """Within a job of Hydra: `told`, then exit. In a sweep an error is passed on: Hydra tells which job failed."""
     try:
         yield
-    except KeyboardInterrupt:
-        errors.print("stopped at once; checkpoints written so far are kept", style="bold")
-        raise SystemExit(130) from None
-    except _EXPECTED as error:
+    except (Exception, KeyboardInterrupt) as error:
         if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
-        errors.print("error: ", style="bold red", end="")
-        errors.print(str(error), markup=False)
-        raise SystemExit(2 if isinstance(error, _WRONG_INPUT) else 1) from None
+        raise SystemExit(told(error)) from None
+
+
+def _say(text: str, status: int) -> int:
+    errors.print("error: ", style="bold red", end="")
+    errors.print(text, markup=False)
+    return status
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    no_room = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return no_room or (isinstance(error, RuntimeError) and "allocate memory" in str(error))  # torch on a CPU
+
+
+def _in_one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+
+
+def _logged(error: BaseException) -> str:
+    """The path of a new file with the command and the traceback."""
+    with tempfile.NamedTemporaryFile("w", prefix="prefrontal_", suffix=".log", delete=False) as log:
+        log.write(f"command: {sys.argv}\nin: {os.getcwd()}\n\n")  # noqa: PTH109  # text, and it may be gone
+        log.write("".join(traceback.format_exception(error)))
+    return log.name

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..conf.settings import Count, CountOrZero, Positive, settings
 from ..models.encoders import make_encoder
 from .pretrained import EncoderSpec
 
@@ -18,23 +19,15 @@ class NonFinitePretrainingError(RuntimeError):
     """The loss is NaN or infinite."""
 
 
-@dataclass(frozen=True)
+@settings
 class PretrainConfig:
-    """Settings of the training; see `conf/pretrain.yaml`.
+    """Settings of the training; see `conf/pretrain.yaml`."""
 
-    Raises:
-        ValueError: for a value that cannot be.
-    """
-
-    epochs: int = 30
-    batch_size: int = 128
-    learning_rate: float = 1e-3
+    epochs: Count = 30
+    batch_size: Count = 128
+    learning_rate: Positive = 1e-3
     flip: bool = True
-    shift: int = 4
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or self.learning_rate <= 0 or self.shift < 0:
-            raise ValueError("epochs and batch_size must be at least 1, learning_rate above 0, shift at least 0")
+    shift: CountOrZero = 4
 
 
 class Lesson(ABC):

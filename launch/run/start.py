@@ -12,12 +12,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from ...actors.rollout import agent_spec
+from ...conf.checking import shown
 from ...envs import registry
 from ...learner.batch import resolve_device
 from ...learner.checkpoint import Checkpoint
 from ...learner.pretrained import EncoderSpec, read_encoder
 from ...learner.snapshot import agent_of
 from ...models.agent import Agent, describe_difference
+from ...models.lesion import close_gates
 from ..config import ConfigError, TrainConfig, train_config
 from ..console import console, errors
 from ..engines.specs import agent_for
@@ -52,19 +55,19 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror
     found = _run_to_resume(composed)
     if found is None:
         config = _without_rays_beside_each_other(train_config(composed))
-        _check(config)
+        check(config)
         encoder = _pretrained_encoder(config)
         folder, mirror = _new_run(config, always_this=composed.resume == "auto")
         folder.write_config(composed)
         folder.write_provenance()
         return config, folder, Start(encoder=encoder), mirror
-    folder, mirror = _opened_run(found, str(composed.run.folder))
+    folder, mirror = _opened_run(found, str(OmegaConf.select(composed, "run.folder")))
     merged = _saved_with_overrides(folder.read_config(), composed)
     config = _without_rays_beside_each_other(train_config(merged))
     checkpoint, path, warnings = folder.checkpoints().newest()
     for warning in warnings:
         errors.print(f"warning: {warning}", style="yellow")
-    _check(config)
+    check(config)
     where = path if mirror is None else folder.shown(path)
     difference = describe_difference(agent_of(checkpoint), agent_for(config))
     if difference:
@@ -115,6 +118,8 @@ def _run_to_resume(composed: DictConfig) -> str | None:
     Raises:
         ConfigError: if `resume=auto` could never find the run again.
     """
+    if composed.resume is not None and not isinstance(composed.resume, str):
+        raise ConfigError(f"resume={shown(composed.resume)}: a run folder (a path or URL), auto or null")
     if composed.resume != "auto":
         return None if composed.resume is None else str(composed.resume)
     node = OmegaConf.to_container(composed, resolve=False)
@@ -126,16 +131,32 @@ def _run_to_resume(composed: DictConfig) -> str | None:
     return str(folder) if list((folder / "checkpoints").glob("*.safetensors")) else None
 
 
-def _check(config: TrainConfig) -> None:
-    """What would fail in every process fails here, before any is started."""
+def check(config: TrainConfig) -> None:
+    """What would fail in every process, or at the end of the run, fails here, before any is started.
+
+    Raises:
+        ConfigError: for settings that do not fit each other, or the task.
+        DeviceError: for a device that is not there.
+    """
     resolve_device("auto" if config.cluster not in ("none", "local") else config.learner.device)
     playing = min(config.evaluate.envs, config.evaluate.episodes)
     try:
-        Agent(agent_for(config))
+        agent = Agent(agent_for(config))
         registry.make_vector(config.task_name, config.actors.envs, **config.task_options)
-        registry.make_vector(config.task_name, playing, **config.evaluation_task_options)
+        evaluated = registry.make_vector(config.task_name, playing, **config.evaluation_task_options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    try:
+        if config.evaluate.closed_units:
+            close_gates(agent, config.evaluate.closed_units)
+    except ValueError as error:
+        raise ConfigError(f"evaluate.closed_units={shown(config.evaluate.closed_units)}: {error}") from error
+    difference = describe_difference(agent.spec, agent_spec(evaluated, config.model))
+    if difference:
+        raise ConfigError(
+            f"evaluate.task={shown(config.evaluate.task)}: the trained agent could not play that "
+            f"({'; '.join(difference)})"
+        )
 
 
 def _saved_with_overrides(saved: DictConfig, composed: DictConfig) -> DictConfig:

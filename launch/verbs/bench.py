@@ -16,21 +16,37 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
+from ...conf.checking import checked
+from ...conf.settings import Count, Many, Positive, Text, settings
 from ..bench.table import measure, show
-from ..config import train_config
+from ..config import ConfigError, plain, train_config
 from ..console import console
 from ..failures import reported
+from ..run.start import check
+
+
+@settings
+class BenchSettings:
+    """See `conf/bench.yaml`."""
+
+    seconds: Positive = 10.0
+    actor_counts: Many[Count] = (1, 2)
+    simulated_actors: Many[Count] = ()
+    out: Text = "bench.json"
 
 
 def run(composed: DictConfig) -> None:
     """Measure, show, write."""
     with reported():
-        options = composed.bench
-        counts, simulated = list(options.actor_counts), list(options.simulated_actors)
-        result = measure(train_config(composed), float(options.seconds), counts, simulated)
+        told = checked(BenchSettings, plain(composed)["bench"], "bench")
+        config = train_config(composed, beside=("bench",))
+        check(config)
+        if not Path(told.out).absolute().parent.is_dir():
+            raise ConfigError(f"bench.out={told.out}: there is no such folder to write into")
+        result = measure(config, told.seconds, list(told.actor_counts), list(told.simulated_actors))
         show(result)
-        Path(options.out).write_text(json.dumps(result, indent=2) + "\n")
-        console.print(f"written to {options.out}", style="dim")
+        Path(told.out).write_text(json.dumps(result, indent=2) + "\n")
+        console.print(f"written to {told.out}", style="dim", markup=False)
 
 
 main = hydra.main(config_path="pkg://prefrontal.conf", config_name="bench", version_base="1.3")(run)

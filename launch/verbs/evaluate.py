@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from dataclasses import field
+from typing import Annotated, Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from ...conf.checking import shown
+from ...conf.settings import Count, CountOrZero, Many, Name, Number, Seed, Text, settings
+from ...envs import registry
 from ...learner.checkpoint import Checkpoint, read
-from ..config import ConfigError, TrainConfig, train_config
+from ..config import ConfigError, TrainConfig, task_settings, train_config, verb_settings
 from ..console import console, errors
 from ..failures import reported
 from ..run.evaluation import evaluate_run, show_results
@@ -17,41 +21,63 @@ from ..run.folder import RunFolder
 from ..run.mirror import TO_EVALUATE, run_at
 
 
-def _config(folder: RunFolder, composed: DictConfig) -> TrainConfig:
+@settings
+class EvaluateSettings:
+    """See `conf/evaluate.yaml`; None: as in the training."""
+
+    run: Annotated[Text, "a run folder (a path or a URL)"]
+    checkpoint: Annotated[Name, "newest, best or the name of a file in the run's checkpoints/"] = "newest"
+    name: Name | None = None
+    episodes: Count | None = None
+    envs: Count | None = None
+    greedy: bool | None = None
+    seed: Seed | None = None
+    closed_units: Many[CountOrZero] | None = None
+    closed_above: Number | None = None
+    task: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lesioned = self.closed_units is not None or self.closed_above is not None
+        if self.closed_units is not None and self.closed_above is not None:
+            raise ValueError(f"closed_above={self.closed_above:g}: give either closed_units or closed_above")
+        if lesioned and self.name is None:
+            raise ValueError("name: the results of a lesioned agent need a place of their own: name=<name>")
+        if "name" in self.task:
+            raise ValueError(f"task.name={shown(self.task['name'])}: an agent is evaluated on the task of its training")
+
+
+def _config(folder: RunFolder, told: EvaluateSettings) -> TrainConfig:
     config = train_config(folder.read_config())
     changes: dict[str, Any] = {
-        name: composed[name] for name in ("episodes", "envs", "greedy") if composed[name] is not None
+        name: value for name in ("episodes", "envs", "greedy") if (value := getattr(told, name)) is not None
     }
-    if (units := _closed_units(folder, composed)) is not None:
-        if not composed.name:
-            raise ConfigError("the results of a lesioned agent need a place of their own: give it with name=<name>")
+    if (units := _closed_units(folder, told)) is not None:
         changes["closed_units"] = units
-    options = OmegaConf.to_container(composed.task)
-    changes["task"] = {**config.evaluate.task, **(options if isinstance(options, dict) else {})}
-    seed = config.seed if composed.seed is None else composed.seed
+    changes["task"] = {**config.evaluate.task, **told.task}
+    seed = config.seed if told.seed is None else told.seed
     changed = dataclasses.replace(config, seed=seed, evaluate=dataclasses.replace(config.evaluate, **changes))
-    if changed.evaluate.episodes < 1 or changed.evaluate.envs < 1:
-        raise ConfigError("episodes and envs must be at least 1")
+    options = changed.evaluation_task_options
+    task_settings({"name": config.task_name, **options})
+    try:
+        registry.make_vector(config.task_name, min(changed.evaluate.envs, changed.evaluate.episodes), **options)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     return changed
 
 
-def _closed_units(folder: RunFolder, composed: DictConfig) -> tuple[int, ...] | None:
-    if composed.closed_above is None:
-        return None if composed.closed_units is None else tuple(composed.closed_units)
-    if composed.closed_units is not None:
-        raise ConfigError("give either closed_units or closed_above")
+def _closed_units(folder: RunFolder, told: EvaluateSettings) -> tuple[int, ...] | None:
+    if told.closed_above is None:
+        return told.closed_units
     gates = folder.read_results().get("gate_by_unit") if folder.results.is_file() else None
     if not gates:
         raise ConfigError(
             f"closed_above needs the gates of an evaluation: {folder.location}/results.json holds none "
             "(evaluate an agent with an episodic memory first)"
         )
-    units = tuple(unit for unit, gate in enumerate(gates["all"]) if gate > float(composed.closed_above))
+    units = tuple(unit for unit, gate in enumerate(gates["all"]) if gate > told.closed_above)
     if not units:
         highest = max(gates["all"])
-        raise ConfigError(
-            f"no unit's mean gate exceeds closed_above={composed.closed_above}; the highest: {highest:.2f}"
-        )
+        raise ConfigError(f"no unit's mean gate exceeds closed_above={told.closed_above:g}; the highest: {highest:.2f}")
     console.print(f"gates closed: {len(units)} of {len(gates['all'])} units", style="dim")
     return units
 
@@ -74,9 +100,11 @@ def _checkpoint(folder: RunFolder, which: str) -> Checkpoint:
 @hydra.main(config_path="pkg://prefrontal.conf", config_name="evaluate", version_base="1.3")
 def main(composed: DictConfig) -> None:
     """Entry point of the verb; see the module's text."""
-    with reported(), run_at(str(composed.run), TO_EVALUATE) as folder:
-        config = _config(folder, composed)
-        output = folder.evaluation_called(composed.name) if composed.name else folder
-        results, _ = evaluate_run(folder, config, _checkpoint(folder, composed.checkpoint), output)
-        console.print(f"run folder   {folder.location}", style="dim")
-        show_results(config, results, output)
+    with reported():
+        told = verb_settings(EvaluateSettings, composed)
+        with run_at(told.run, TO_EVALUATE) as folder:
+            config = _config(folder, told)
+            output = folder.evaluation_called(told.name) if told.name else folder
+            results, _ = evaluate_run(folder, config, _checkpoint(folder, told.checkpoint), output)
+            console.print(f"run folder   {folder.location}", style="dim", markup=False)
+            show_results(config, results, output)

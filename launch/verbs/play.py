@@ -6,21 +6,32 @@ import os
 import sys
 import termios
 import tty
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import field
+from typing import Any, Literal
 
 import hydra
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from ...conf.settings import Count, Seed, settings
 from ...envs import registry
 from ...envs.vector import SingleTask
-from ..config import ConfigError, task_settings
+from ..config import ConfigError, task_settings, verb_settings
 from ..console import console
 from ..failures import reported
 from ..run.film import action_names
 
 QUIT = ("q", "\x03", "\x04")
+
+
+@settings
+class PlaySettings:
+    """See `conf/play.yaml`."""
+
+    task: dict[str, Any] = field(default_factory=dict)
+    window: bool | Literal["auto"] = "auto"
+    episodes: Count = 1
+    seed: Seed | None = None
 
 
 def _display() -> bool:
@@ -92,25 +103,27 @@ def play_in_window(env: SingleTask, task: registry.Task, seed: int | None) -> No
     play(env, keys_to_action=dict(keys), seed=seed, wait_on_player=True, callback=show)
 
 
-def _task_node(composed: DictConfig) -> Mapping[str, Any]:
-    node = OmegaConf.to_container(composed.task, resolve=True)
-    if not isinstance(node, dict):
-        raise ConfigError("task must have a name")
-    return {str(key): value for key, value in node.items()}
+def _seed() -> int:
+    return int(np.random.default_rng().integers(2**31))
 
 
 @hydra.main(config_path="pkg://prefrontal.conf", config_name="play", version_base="1.3")
 def main(composed: DictConfig) -> None:
     """Entry point of the verb; see the module's text."""
     with reported():
-        node = _task_node(composed)
-        task_settings(node)
-        task = registry.get(str(node["name"]))
-        options = {key: value for key, value in node.items() if key != "name"}
-        if composed.window is True and not _display():
+        told = verb_settings(PlaySettings, composed, beside=("model", "algo", "actors", "run", "evaluate"))
+        task_settings(told.task)
+        if told.window is True and not _display():
             raise ConfigError("window=true needs a display (DISPLAY or WAYLAND_DISPLAY is not set); use window=false")
-        seed = int(np.random.SeedSequence().entropy % 2**31) if composed.seed is None else composed.seed  # type: ignore[operator]
-        if composed.window is True or (composed.window == "auto" and _display()):
-            play_in_window(registry.make_single(str(node["name"]), "rgb_array", **options), task, seed)
+        in_window = told.window is True or (told.window == "auto" and _display())
+        name = str(told.task["name"])
+        options = {key: value for key, value in told.task.items() if key != "name"}
+        try:
+            env = registry.make_single(name, "rgb_array" if in_window else "ansi", **options)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        seed = _seed() if told.seed is None else told.seed
+        if in_window:
+            play_in_window(env, registry.get(name), seed)
         else:
-            play_in_terminal(registry.make_single(str(node["name"]), "ansi", **options), task, composed.episodes, seed)
+            play_in_terminal(env, registry.get(name), told.episodes, seed)

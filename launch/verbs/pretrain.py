@@ -8,20 +8,22 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import hydra
 import torch
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
+from ...conf.checking import checked
+from ...conf.settings import Count, CountOrZero, Device, Many, Seed, Text, settings
 from ...envs.psychlab.options import PsychLabSettings
 from ...learner.batch import resolve_device
 from ...learner.classes import Classes, Pictures
 from ...learner.pretrained import EncoderSpec, write_encoder
 from ...learner.pretraining import Lesson, PretrainConfig, Pretraining
-from ..config import ConfigError, local_cpus
+from ..config import ConfigError, local_cpus, verb_settings
 from ..console import TrainingLine, console
 from ..failures import reported
 from ..pretraining import cifar
@@ -35,16 +37,29 @@ SCREEN = "screen"
 """`data` in the place of a path: views of PsychLab's screen."""
 
 
-def _settings(composed: DictConfig) -> PretrainConfig:
-    names = [f.name for f in dataclasses.fields(PretrainConfig)]
-    try:
-        schema = OmegaConf.structured(PretrainConfig)
-        OmegaConf.set_readonly(schema, False)
-        settings = OmegaConf.to_object(OmegaConf.merge(schema, {name: composed[name] for name in names}))
-    except (OmegaConfBaseException, ValueError, TypeError) as error:
-        raise ConfigError(str(error).strip()) from error
-    assert isinstance(settings, PretrainConfig)
-    return settings
+@settings
+class ScreenSettings:
+    """The pictures of `data=screen`; see `conf/task/psychlab_harlow.yaml`."""
+
+    images: str = ""
+    pool: CountOrZero = 1000
+    randomise: CountOrZero = 0
+
+
+@settings
+class PretrainSettings(PretrainConfig):
+    """Everything `prefrontal pretrain` is told; see `conf/pretrain.yaml`."""
+
+    data: Text = "data/cifar-100-binary.tar.gz"
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
+    encoder: Literal["mlp", "conv", "resnet"] = "conv"
+    encoder_sizes: Many[Count] = (16, 32, 256)
+    size: Count = 84
+    seed: Seed = 0
+    device: Device = "auto"
+    bf16: bool = False
+    threads: Count | None = None
+    out: Text = "runs/pretrain"
 
 
 def _on_device(images: cifar.Images, device: torch.device) -> Pictures:
@@ -61,35 +76,32 @@ class Source(NamedTuple):
     remark: str
 
 
-def _source(composed: DictConfig, config: PretrainConfig, device: torch.device) -> Source:
-    if composed.data == SCREEN:
-        settings = PsychLabSettings(size=composed.size, **composed.screen)
-        views = ScreenLesson(settings, config.batch_size, device, composed.seed)
+def _source(told: PretrainSettings, device: torch.device) -> Source:
+    if told.data == SCREEN:
+        screen = checked(PsychLabSettings, {"size": told.size, **dataclasses.asdict(told.screen)})
+        views = ScreenLesson(screen, told.batch_size, device, told.seed)
         return Source(views, SCREEN, views.pictures, views.held_out, ", in views of PsychLab's screen")
-    data = cifar.read(composed.data)
+    data = cifar.read(told.data)
     train, test = _on_device(data.train, device), _on_device(data.test, device)
-    classes = Classes(train, test, cifar.CLASSES, (composed.size, composed.size), config, composed.seed)
+    classes = Classes(train, test, cifar.CLASSES, (told.size, told.size), told, told.seed)
     remark = "" if data.complete else ", a part of the data set"
     return Source(classes, "cifar-100", len(train.labels), len(test.labels), remark)
 
 
-def _start(composed: DictConfig) -> tuple[Pretraining, EncoderSpec, Source]:
-    spec = EncoderSpec(composed.encoder, tuple(composed.encoder_sizes), (composed.size, composed.size, 3))
-    config = _settings(composed)
+def _start(told: PretrainSettings) -> tuple[Pretraining, EncoderSpec, Source]:
+    spec = EncoderSpec(told.encoder, told.encoder_sizes, (told.size, told.size, 3))
     try:
-        source = _source(composed, config, resolve_device(composed.device))
-        work = Pretraining(spec, config, source.lesson, composed.seed, composed.bf16)
+        source = _source(told, resolve_device(told.device))
+        work = Pretraining(spec, told, source.lesson, told.seed, told.bf16)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    if not list(work.encoder.parameters()):
-        raise ConfigError(f"encoder '{spec.name}' has nothing to train: choose conv or resnet")
     return work, spec, source
 
 
-def pretrain(composed: DictConfig, folder: RunFolder) -> int:
+def pretrain(told: PretrainSettings, folder: RunFolder) -> int:
     """Train and write; returns the exit status (130 after a stop that was asked for)."""
-    torch.set_num_threads(composed.threads or local_cpus())
-    work, spec, source = _start(composed)
+    torch.set_num_threads(told.threads or local_cpus())
+    work, spec, source = _start(told)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_provenance()
     console.print(
@@ -119,7 +131,7 @@ def pretrain(composed: DictConfig, folder: RunFolder) -> int:
                     break
             accuracy = {"train": right / seen, "test": work.accuracy()}
             epochs.append(accuracy)
-    _write(folder, composed, work, spec, source, accuracy, epochs, time.monotonic() - started)
+    _write(folder, told, work, spec, source, accuracy, epochs, time.monotonic() - started)
     done = f"{work.step / source.lesson.steps_per_epoch:.1f} of {work.config.epochs} epochs"
     console.print(
         f"{'stopped after' if stop.requested else 'trained'} {done}: {accuracy['test']:.1%} of the test pictures right "
@@ -135,7 +147,7 @@ def pretrain(composed: DictConfig, folder: RunFolder) -> int:
 
 def _write(
     folder: RunFolder,
-    composed: DictConfig,
+    told: PretrainSettings,
     work: Pretraining,
     spec: EncoderSpec,
     source: Source,
@@ -154,18 +166,18 @@ def _write(
         "test_accuracy": accuracy["test"],
     }
     write_encoder(folder.path / "encoder.safetensors", work.encoder, spec, results)
-    settings = OmegaConf.to_container(composed, resolve=True)
     each = {name: [epoch[name] for epoch in epochs] for name in ("train", "test")}
-    folder.write_results({**results, "accuracy_by_epoch": each, "settings": settings})
+    folder.write_results({**results, "accuracy_by_epoch": each, "settings": dataclasses.asdict(told)})
 
 
 @hydra.main(config_path="pkg://prefrontal.conf", config_name="pretrain", version_base="1.3")
 def main(composed: DictConfig) -> None:
     """Entry point of the verb; see the module's text."""
     with reported():
-        folder = RunFolder(Path(composed.out).absolute())
+        told = verb_settings(PretrainSettings, composed)
+        folder = RunFolder(Path(told.out).absolute())
         if (written := folder.path / "encoder.safetensors").exists():
             raise ConfigError(f"{folder.shown(written)} exists already: give another folder with out=<folder>")
-        status = pretrain(composed, folder)
+        status = pretrain(told, folder)
         if status:
             raise SystemExit(status)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.table import Table
 
 from ...envs import registry
+from ..config import ConfigError
 from ..console import console
 
 
 def main() -> None:
-    """Print the tasks."""
+    """Print the tasks.
+
+    Raises:
+        ConfigError: for a setting, since there is none.
+    """
+    if arguments := sys.argv[1:]:
+        if set(arguments) <= {"-h", "--help"}:
+            console.print("prefrontal tasks: list the tasks; it takes no settings")
+            return
+        raise ConfigError(f"{arguments[0]}: prefrontal tasks takes no settings")
     table = Table(box=None, pad_edge=False)
     for title in ("task", "what it is", "paper", "Gymnasium id"):
         table.add_column(title)

@@ -282,7 +282,7 @@ def test_what_is_not_finite_is_named(monkeypatch):
         ),
         (["task=psychlab_harlow", "task.env=dmlab", "cluster=none"], "actors.device=host"),
         (["task=psychlab_harlow", "model=conv_ep_lstm", "cluster=none"], "episodic memory lies on the host"),
-        (["task=psychlab_harlow", "cluster=none", "actors.device=gpu"], "choose one of: host, learner"),
+        (["task=psychlab_harlow", "cluster=none", "actors.device=gpu"], "actors.device=gpu: one of host, learner"),
     ],
     ids=["cluster", "task", "dmlab", "memory", "name"],
 )

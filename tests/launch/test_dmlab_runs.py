@@ -25,7 +25,7 @@ from prefrontal.actors.settings import ActorsConfig
 from prefrontal.envs import registry
 from prefrontal.envs.registry import TaskUnavailableError
 from prefrontal.launch.config import ConfigError, train_config
-from prefrontal.launch.run.start import _check
+from prefrontal.launch.run.start import check
 from prefrontal.models.agent import Agent
 from prefrontal.models.flat import to_vector
 
@@ -107,13 +107,13 @@ def composed(*overrides):
 
 def test_the_driver_looks_at_everything_before_it_starts_anything(pictures, tmp_path):
     harlow = ["task.level=harlow", f"task.images={pictures}"]
-    _check(train_config(composed(*harlow)))
+    check(train_config(composed(*harlow)))
     held_out = f"++evaluate.task.images={tmp_path}"
     with pytest.raises(TaskUnavailableError, match=r"0001\.png is missing"):
-        _check(train_config(composed(*harlow, held_out)))
+        check(train_config(composed(*harlow, held_out)))
     for override in ("actors.envs=32", "evaluate.envs=64"):
         with pytest.raises(ConfigError, match=r"set actors\.envs=1 and evaluate\.envs=1"):
-            _check(train_config(composed(*harlow, override)))
+            check(train_config(composed(*harlow, override)))
 
 
 def call(folder, *arguments, status=0, **environment):

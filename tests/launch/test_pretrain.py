@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import signal
@@ -16,10 +17,10 @@ from PIL import Image
 from prefrontal.envs.psychlab.glimpses import NEAR, GlimpseSource
 from prefrontal.envs.psychlab.machine import PICTURES
 from prefrontal.envs.psychlab.options import PsychLabSettings
-from prefrontal.launch.config import ConfigError
+from prefrontal.launch.config import ConfigError, verb_settings
 from prefrontal.launch.pretraining import cifar
 from prefrontal.launch.run.folder import RunFolder
-from prefrontal.launch.verbs.pretrain import pretrain
+from prefrontal.launch.verbs.pretrain import PretrainSettings, ScreenSettings, pretrain
 from prefrontal.learner.checkpoint import read
 from prefrontal.learner.classes import Classes, Pictures, augmented, resized
 from prefrontal.learner.pretrained import EncoderSpec, read_encoder
@@ -170,10 +171,10 @@ def test_the_verb_trains_writes_and_explains(folder, tmp_path):
     ("wrong", "message"),
     [
         (["size=10"], "too small for encoder 'conv'"),
-        (["encoder=none", "encoder_sizes=[]"], "has nothing to train"),
-        (["epochs=0"], "epochs and batch_size must be at least 1"),
+        (["encoder=none", "encoder_sizes=[]"], "encoder=none: one of mlp, conv, resnet"),
+        (["epochs=0"], "epochs=0: a whole number, at least 1"),
         (["data=screen", "screen.pool=10", "encoder_sizes=[8,8,4]"], "at least 8 are needed, encoder_sizes ends in 4"),
-        (["epochs=many"], "could not be converted to Integer"),
+        (["epochs=many"], "epochs=many: a whole number"),
     ],
 )
 def test_wrong_settings_end_it_before_anything_is_written(folder, tmp_path, wrong, message):
@@ -181,7 +182,7 @@ def test_wrong_settings_end_it_before_anything_is_written(folder, tmp_path, wron
         composed = compose("pretrain", [f"data={folder}", *TINY, *wrong])
     output = RunFolder(tmp_path / "out")
     with pytest.raises(ConfigError, match=message):
-        pretrain(composed, output)
+        pretrain(verb_settings(PretrainSettings, composed), output)
     assert not output.path.exists()
 
 
@@ -225,9 +226,11 @@ def test_an_encoder_learns_to_know_pictures_it_never_saw(tmp_path):
     """On the screen: a held-out picture on the left is nearest to the same one, of ten, on the right."""
     tiny = ["encoder_sizes=[8,16,64]", "size=40", "batch_size=64", "learning_rate=0.004", "device=cpu", "threads=1"]
     with initialize_config_module("prefrontal.conf", version_base="1.3"):
-        composed = compose("pretrain", ["data=screen", "screen.pool=50", "epochs=8", *tiny])
-        missing = compose("pretrain", ["data=screen", "screen.images=none", *tiny])
-    assert pretrain(composed, RunFolder(tmp_path / "out")) == 0
+        settings = verb_settings(
+            PretrainSettings, compose("pretrain", ["data=screen", "screen.pool=50", "epochs=8", *tiny])
+        )
+    missing = dataclasses.replace(settings, screen=ScreenSettings(images="none"))
+    assert pretrain(settings, RunFolder(tmp_path / "out")) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["data"] == "screen"
     assert (results["train_pictures"], results["test_pictures"]) == (40, 10)

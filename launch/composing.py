@@ -1,0 +1,64 @@
+"""Hydra's own errors in a person's words: which setting, and what there is instead."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from ..conf.checking import joined, unknown
+
+_GRAMMAR = (
+    "a setting is name=value; what holds spaces, brackets or commas stands in quotes that the shell leaves alone: "
+    "\"name='value'\""
+)
+
+
+def explained(error: BaseException) -> str | None:
+    """What was wrong with the command line or the YAML files; None for an error that is not Hydra's or OmegaConf's."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return unknown(f"{group}={name}", (f"{group}={option}" for option in error.options), "choice")
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not understood; {_GRAMMAR}"
+    cause = error.__cause__
+    if isinstance(error, HydraException) and isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        return _of_a_setting(cause)
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {_first_line(error)}"
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _of_several_values(str(error)) or " ".join(str(error).split())
+    if isinstance(error, ValueError) and _raised_by_hydra(error.__traceback__):
+        return f"{_first_line(error)} (in: {' '.join(sys.argv[1:])})"
+    return None
+
+
+def _of_several_values(text: str) -> str | None:
+    found = re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'", text)
+    if found is None:
+        return None
+    return f"{found[1]}: several values are tried one by one with -m; a list stands in brackets, text in quotes"
+
+
+def _of_a_setting(cause: OmegaConfBaseException) -> str:
+    parent = cause.parent_node
+    if not isinstance(parent, Mapping) or cause.key in parent:
+        return f"{cause.full_key}: {_first_line(cause)}"
+    above = str(cause.full_key).rpartition(".")[0]
+    return unknown(str(cause.full_key), (joined(above, str(name)) for name in parent if name != "hydra"))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _raised_by_hydra(traceback: TracebackType | None) -> bool:
+    """Whether an error of no special type was raised in Hydra's own code."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    module = traceback.tb_frame.f_globals.get("__name__", "") if traceback is not None else ""
+    return str(module).partition(".")[0] in ("hydra", "omegaconf")
