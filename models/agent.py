@@ -18,6 +18,7 @@ from .core import Core, Inputs, InputSizes, State
 from .dnd import Dictionary, MemoryConfig, Recall, inverse_kernel_mean
 from .encoders import EncoderName, make_encoder
 from .ep_lstm import EpLSTM
+from .kernels import library
 from .recurrent import Recurrent
 from .stacked import StackedLSTM
 
@@ -48,6 +49,9 @@ class ModelConfig:
     """Give the reward in an input of its own for each action, 0 but for the previous one. What has to be remembered
     where choices are by place, which action earned what, is told so; from action and reward side by side the core has
     to learn their product first."""
+    kernel: library.KernelName = "auto"
+    """What computes the recurrence on the CPU: the compiled kernels (`models.kernels`) or torch; `auto`: the former
+    where they are. The numbers are the same up to rounding."""
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     """Of a core with an episodic memory."""
 
@@ -100,21 +104,25 @@ def _sizes(model: ModelConfig, count: int) -> tuple[int, ...]:
     return model.hidden_sizes
 
 
+def _compiled(model: ModelConfig) -> bool:
+    return library.chosen(model.kernel) is not None
+
+
 def _lstm(sizes: InputSizes, model: ModelConfig) -> Core:
-    return Recurrent("lstm", sizes, _sizes(model, 1)[0], model.learned_initial_state)
+    return Recurrent("lstm", sizes, _sizes(model, 1)[0], model.learned_initial_state, _compiled(model))
 
 
 def _gru(sizes: InputSizes, model: ModelConfig) -> Core:
-    return Recurrent("gru", sizes, _sizes(model, 1)[0], model.learned_initial_state)
+    return Recurrent("gru", sizes, _sizes(model, 1)[0], model.learned_initial_state, _compiled(model))
 
 
 def _stacked_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
     first, second = _sizes(model, 2)
-    return StackedLSTM(sizes, (first, second), model.learned_initial_state)
+    return StackedLSTM(sizes, (first, second), model.learned_initial_state, _compiled(model))
 
 
 def _ep_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
-    return EpLSTM(sizes, _sizes(model, 1)[0], model.learned_initial_state, model.memory.squash)
+    return EpLSTM(sizes, _sizes(model, 1)[0], model.learned_initial_state, model.memory.squash, _compiled(model))
 
 
 CORES: dict[CoreName, Callable[[InputSizes, ModelConfig], Core]] = {
@@ -131,7 +139,7 @@ class Agent(nn.Module):
     """Encoder -> core -> categorical policy and value.
 
     Raises:
-        ValueError: for sizes that do not fit the core or the encoder.
+        ValueError: for sizes that do not fit the core or the encoder, or for kernels that are not there.
     """
 
     def __init__(self, spec: AgentSpec) -> None:
@@ -247,6 +255,6 @@ def describe_difference(old: AgentSpec, new: AgentSpec) -> list[str]:
     lines += [
         f"model.{name}: {value} -> {getattr(new.model, name)}"
         for name, value in vars(old.model).items()
-        if value != getattr(new.model, name)
+        if name != "kernel" and value != getattr(new.model, name)
     ]
     return lines

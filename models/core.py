@@ -1,4 +1,4 @@
-"""The protocol of a recurrent core, and the fused recurrent layer that the cores are made of.
+"""The protocol of a recurrent core, and the recurrent layer that the cores are made of.
 
 A core has two faces that give the same numbers: `step` for acting (one time step, B episodes) and `unroll` for
 learning (T steps at once, resets inside allowed). Resets are the core's business in `unroll` and the agent's in
@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .kernels import unroll as kernel
+from .kernels.layers import Weights
 from .segments import segments_of
 
 State = tuple[Tensor, ...]
@@ -78,13 +80,14 @@ class Core(nn.Module, ABC):
 
 
 class RecurrentLayer(nn.Module):
-    """One LSTM or GRU layer over `torch.nn`'s fused kernels (oneDNN on the CPU, cuDNN on a GPU).
+    """One LSTM or GRU layer: unrolls by the compiled kernels, or by `torch.nn`'s (oneDNN on the CPU, cuDNN on a GPU).
 
     Args:
         kind: "lstm" or "gru".
         input_size: width of the input.
         hidden_size: units H.
         learned_initial_state: train the state that episodes start from (Wang et al. 2018); else it is zero.
+        compiled: use the compiled kernels (`models.kernels`) for what they can compute.
 
     Raises:
         ValueError: for another kind.
@@ -92,11 +95,14 @@ class RecurrentLayer(nn.Module):
 
     KINDS = ("lstm", "gru")
 
-    def __init__(self, kind: str, input_size: int, hidden_size: int, learned_initial_state: bool) -> None:
+    def __init__(
+        self, kind: str, input_size: int, hidden_size: int, learned_initial_state: bool, compiled: bool = False
+    ) -> None:
         super().__init__()
         if kind not in self.KINDS:
             raise ValueError(f"there is no recurrent layer '{kind}'; choose one of: {', '.join(self.KINDS)}")
         self.rnn: nn.LSTM | nn.GRU = (nn.LSTM if kind == "lstm" else nn.GRU)(input_size, hidden_size)
+        self.kind, self.compiled = kind, compiled
         self.components = 2 if kind == "lstm" else 1
         with torch.no_grad():
             _, w_hidden, _, b_hidden = self.rnn.parameters()
@@ -113,6 +119,10 @@ class RecurrentLayer(nn.Module):
         """State at the start of an episode, each component [B, H]."""
         return tuple(self.initial.expand(-1, batch_size, -1).unbind(0))
 
+    def weights(self) -> Weights:
+        """The parameters, as the compiled kernels want them."""
+        return Weights(*self.rnn.parameters())
+
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One step on x [B, F]: the new hidden state [B, H] and the whole new state."""
         w_input, w_hidden, b_input, b_hidden = self.rnn.parameters()
@@ -125,9 +135,11 @@ class RecurrentLayer(nn.Module):
     def unroll(self, x: Tensor, first: Tensor, state: State) -> Tensor:
         """T steps on x [T, B, F] with resets where `first` [T, B]: hidden states [T, B, H].
 
-        Without resets after t = 0 this is one call of the fused kernel. Otherwise the stretches between resets become
-        rows of a few batches (stretches of similar length together), each one call of the kernel.
+        The compiled kernels reset inside. Without resets after t = 0 it is one call of torch's kernel. Otherwise the
+        stretches between resets become rows of a few batches (stretches of similar length together), each one call.
         """
+        if self.compiled and kernel.usable(x, *state, self.initial):
+            return kernel.unroll(self.kind, x, first, state, self.initial, self.weights())
         start = tuple(
             torch.where(first[0][:, None], new, old)
             for new, old in zip(self.initial_state(x.shape[1]), state, strict=True)

@@ -4,9 +4,10 @@ A fifth gate r lets the recalled cell state m into the cell, beside what it held
 
     c_t = f * c_{t-1} + i * g + r * tanh(m_t),    h_t = o * tanh(c_t)
 
-There is no fused kernel of it. The unroll is one autograd function with its own backward pass: what does not depend on
-the step before (input projection, derivatives of the gates, gradients of the weights) is computed for all T at once,
-so that the loop over time keeps one matrix product and a few element-wise operations a step in either direction.
+torch has no fused kernel of it. Where the compiled ones cannot be used, the unroll is one autograd function with its
+own backward pass: what does not depend on the step before (input projection, derivatives of the gates, gradients of the
+weights) is computed for all T at once, so that the loop over time keeps one matrix product and a few element-wise
+operations a step in either direction.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .core import Core, Inputs, InputSizes, State
+from .kernels import unroll as kernel
+from .kernels.layers import Weights
 
 GATES = ("candidate", "input", "forget", "reinstatement", "output")
 """Order of the blocks in the weights. All but the first are sigmoids; all but the last act on the cell."""
@@ -31,10 +34,19 @@ class EpLSTM(Core):
         hidden_size: units H.
         learned_initial_state: train the state that episodes start from.
         squash: let tanh(m) in, not m itself.
+        compiled: use the compiled kernels (`models.kernels`) for what they can compute.
     """
 
-    def __init__(self, sizes: InputSizes, hidden_size: int, learned_initial_state: bool, squash: bool) -> None:
+    def __init__(
+        self,
+        sizes: InputSizes,
+        hidden_size: int,
+        learned_initial_state: bool,
+        squash: bool,
+        compiled: bool = False,
+    ) -> None:
         super().__init__()
+        self.compiled = compiled
         self.output_size = self.recall_size = hidden_size
         self._squash = squash
         count = len(GATES)
@@ -62,15 +74,18 @@ class EpLSTM(Core):
         i, f, r, o = gates[:, size:].sigmoid().chunk(4, dim=1)
         cell = torch.addcmul(f * cell, i, candidate)
         if inputs.recall.shape[-1]:
-            cell = torch.addcmul(cell, r, self._entering(inputs.recall))
+            cell = torch.addcmul(cell, r, self.entering(inputs.recall))
         hidden = o * cell.tanh()
         return hidden, (hidden, cell)
 
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102
         x = inputs.joined().to(self.bias.dtype)
+        if self.compiled and kernel.usable(x, *state, self.bias, inputs.recall):
+            recalled = self.entering(inputs.recall) if inputs.recall.shape[-1] else None
+            return kernel.unroll("ep_lstm", x, first, state, self.initial, self.weights(), recalled)
         hidden, cell = self.reset(state, first[0])
         if inputs.recall.shape[-1]:
-            recall = self._entering(inputs.recall)
+            recall = self.entering(inputs.recall)
         else:
             recall = x.new_zeros(1, 1, 1).expand(*first.shape, self.output_size)
         # The recurrence stays in the weights' precision under autocast.
@@ -89,7 +104,12 @@ class EpLSTM(Core):
         w_input, w_hidden, bias = (p.chunk(len(GATES))[place] for p in (self.w_input, self.w_hidden, self.bias))
         return torch.sigmoid(inputs.joined() @ w_input.t() + before @ w_hidden.t() + bias)
 
-    def _entering(self, recall: Tensor) -> Tensor:
+    def weights(self) -> Weights:
+        """The parameters, as the compiled kernels want them."""
+        return Weights(self.w_input, self.w_hidden, self.bias, None)
+
+    def entering(self, recall: Tensor) -> Tensor:
+        """What of a recalled cell state [..., H] meets the reinstatement gate."""
         recall = recall.to(self.bias.dtype)
         return recall.tanh() if self._squash else recall
 

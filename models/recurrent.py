@@ -10,9 +10,11 @@ from .core import Core, Inputs, InputSizes, RecurrentLayer, State
 class Recurrent(Core):
     """One LSTM or GRU over everything the agent sees (Wang et al. 2016, 2018: LSTM of 48 units)."""
 
-    def __init__(self, kind: str, sizes: InputSizes, hidden_size: int, learned_initial_state: bool) -> None:
+    def __init__(
+        self, kind: str, sizes: InputSizes, hidden_size: int, learned_initial_state: bool, compiled: bool = False
+    ) -> None:
         super().__init__()
-        self.layer = RecurrentLayer(kind, sum(sizes), hidden_size, learned_initial_state)
+        self.layer = RecurrentLayer(kind, sum(sizes), hidden_size, learned_initial_state, compiled)
         self.output_size = hidden_size
 
     def initial_state(self, batch_size: int) -> State:  # noqa: D102  # see Core

@@ -14,11 +14,14 @@ class StackedLSTM(Core):
     The heads read LSTM 2 (H2 units). The state is (hidden 1, cell 1, hidden 2, cell 2).
     """
 
-    def __init__(self, sizes: InputSizes, hidden_sizes: tuple[int, int], learned_initial_state: bool) -> None:
+    def __init__(
+        self, sizes: InputSizes, hidden_sizes: tuple[int, int], learned_initial_state: bool, compiled: bool = False
+    ) -> None:
         super().__init__()
         first, second = hidden_sizes
-        self.layer1 = RecurrentLayer("lstm", sizes.features + sizes.prev_reward, first, learned_initial_state)
-        self.layer2 = RecurrentLayer("lstm", sizes.features + first + sizes.prev_action, second, learned_initial_state)
+        inputs = sizes.features + sizes.prev_reward, sizes.features + first + sizes.prev_action
+        self.layer1 = RecurrentLayer("lstm", inputs[0], first, learned_initial_state, compiled)
+        self.layer2 = RecurrentLayer("lstm", inputs[1], second, learned_initial_state, compiled)
         self.output_size = second
 
     def initial_state(self, batch_size: int) -> State:  # noqa: D102  # see Core
