@@ -11,7 +11,7 @@ help:  ## show this list
 
 setup: $(VENV)/.ready  ## make the virtual environment and install the project into it
 
-$(VENV)/.ready: pyproject.toml .ci/constraints.txt
+$(VENV)/.ready: pyproject.toml .ci/constraints.txt $(wildcard models/kernels/*.cpp models/kernels/*.h)
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), sys.version' 2>/dev/null \
 		|| { echo "prefrontal needs Python 3.11, 3.12 or 3.13: make setup PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -6,7 +6,7 @@ import torch
 
 from ..learner.batch import make_batch
 from ..learner.objective import Objective, objective
-from ..models.acting import TorchActing
+from ..models.acting import Acting
 from ..models.agent import Agent
 from ..models.flat import to_vector
 from ..replay.gradient import Gradient
@@ -27,7 +27,7 @@ class GradientMaker:
         self._entropy_weight = objective.entropy_weight
         self._trained = [parameter for parameter in agent.parameters() if parameter.requires_grad]
 
-    def __call__(self, trajectory: Trajectory, acting: TorchActing, env_steps: int) -> Gradient:
+    def __call__(self, trajectory: Trajectory, acting: Acting, env_steps: int) -> Gradient:
         """Of an unroll that has just been played.
 
         Args:

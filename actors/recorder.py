@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.acting import TorchActing
+from ..models.acting import Acting
 from ..models.agent import Seen
 from ..models.core import State
 from ..replay.trajectory import NO_ACTION, Array, Data, LastSteps, Trajectory, join_last, on_host
@@ -168,7 +168,7 @@ class Recorder(Generic[D]):
         states, recalls = (tuple(view(c)[rows] for c in components) for components in (state, recall))
         self._last.append(LastSteps(time, rows, final_obs, states, recalls))
 
-    def trajectory(self, acting: TorchActing, state: State, params_version: int, actor_id: int) -> Trajectory:
+    def trajectory(self, acting: Acting, state: State, params_version: int, actor_id: int) -> Trajectory:
         """The whole, once all steps are recorded; `state` is the one of t = 0, and logits and actions `acting`'s."""
         view, actions = self._view, acting.actions
         log_policy = torch.log_softmax(acting.logits, dim=-1)

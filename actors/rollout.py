@@ -19,7 +19,7 @@ from ..envs import registry
 from ..envs.tensors import TensorTask
 from ..envs.vector import VectorTask
 from ..learner.objective import Objective
-from ..models.acting import TorchActing, action_noise
+from ..models.acting import action_noise, make_acting
 from ..models.agent import Agent, AgentSpec, ModelConfig
 from ..models.flat import Vector, load_vector
 from ..replay.gradient import Gradient, Result
@@ -141,7 +141,7 @@ class RolloutWorker:
         self.env = registry.make_vector(spec.task, spec.num_envs, **spec.task_options)
         self.agent = Agent(agent_spec(self.env, spec.model)).eval()
         self.params_version = -1
-        self._acting = TorchActing(self.agent, keep=spec.objective is not None)
+        self._acting = make_acting(self.agent, keep=spec.objective is not None)
         self._gradients = None if spec.objective is None else GradientMaker(self.agent, spec.objective)
         self._env_steps = 0
         env_seed, action_seed = spec.seeds()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .agent import Agent, Seen
 from .core import State
+from .kernels.acting import CompiledActing, can_act
 
 
 def action_noise(
@@ -23,34 +25,60 @@ def action_noise(
     return noise.zero_() if greedy else noise
 
 
-class TorchActing:
-    """Steps of an agent by torch, without gradients: `begin`, then `step` for t = 0 .. T - 1.
-
-    Args:
-        agent: acts with the parameters that it has in each step.
-        bf16: under bfloat16 autocast. What is kept are the very logits that the actions were drawn from.
-        keep: be ready for `outputs`.
-    """
+class Acting(Protocol):
+    """Steps of an agent, without gradients: `begin`, then `step` for t = 0 .. T - 1 (see `make_acting`)."""
 
     actions: Tensor
     """[T, B] int64; row t is written by step t."""
     logits: Tensor
     """[T, B, A] float32, likewise."""
 
-    def __init__(self, agent: Agent, bf16: bool = False, keep: bool = False) -> None:
-        self._agent = agent
-        self._bf16, self._keep = bf16, keep
-        self.state: State = ()
+    @property
+    def state(self) -> State:
         """Recurrent state after the last step made (or that of `begin`), each component [B, H]."""
 
     def begin(self, seen: Seen, noise: Tensor, state: State) -> None:
-        """Begin an unroll.
+        """Begin an unroll, with the parameters that the agent has now.
 
         Args:
             seen: [T+1, B, ...] buffers without `recall`; row t has to be there when step t is made.
             noise: [T, B, A] of `action_noise`.
             state: recurrent state before step 0, each component [B, H].
         """
+
+    def step(self, t: int, recall: Sequence[Tensor] = ()) -> None:
+        """Step t: draws `actions[t]` from `logits[t]`; `recall` as in `Seen`."""
+
+    def outputs(self) -> Tensor:
+        """What the heads read in the steps made, [T, B, H], attached to the agent's parameters.
+
+        Valid until the parameters are changed; only with `keep`.
+        """
+
+
+def make_acting(agent: Agent, bf16: bool = False, keep: bool = False) -> Acting:
+    """By the compiled kernels what they can compute, else by torch.
+
+    Args:
+        agent: acts.
+        bf16: under bfloat16 autocast. What is kept are the very logits that the actions were drawn from.
+        keep: be ready for `outputs`.
+    """
+    return CompiledActing(agent, keep) if not bf16 and can_act(agent, keep) else TorchActing(agent, bf16, keep)
+
+
+class TorchActing:
+    """Acting by torch; arguments as of `make_acting`."""
+
+    actions: Tensor
+    logits: Tensor
+
+    def __init__(self, agent: Agent, bf16: bool = False, keep: bool = False) -> None:
+        self._agent = agent
+        self._bf16, self._keep = bf16, keep
+        self.state: State = ()
+
+    def begin(self, seen: Seen, noise: Tensor, state: State) -> None:  # noqa: D102  # see Acting
         assert seen.first is not None
         self._rows = list(zip(*(buffer.unbind() for buffer in (*seen[:3], seen.first)), strict=True))
         # Where a look is free, steps in which no episode starts save the reset.
@@ -61,8 +89,7 @@ class TorchActing:
         self._recalls: list[Sequence[Tensor]] = []
 
     @torch.no_grad()
-    def step(self, t: int, recall: Sequence[Tensor] = ()) -> None:
-        """Step t: draws `actions[t]` from `logits[t]`; `recall` as in `Seen`."""
+    def step(self, t: int, recall: Sequence[Tensor] = ()) -> None:  # noqa: D102
         obs, prev_action, prev_reward, first = self._rows[t]
         starts = first if self._starts is None or self._starts[t].any() else None
         with self._mode():
@@ -75,11 +102,7 @@ class TorchActing:
         torch.argmax(torch.add(logits.copy_(chosen), noise), -1, out=action)
 
     def outputs(self) -> Tensor:
-        """What the heads read in the steps made, [T, B, H], attached to the agent's parameters.
-
-        Computed anew: torch's graph of T single steps costs more than another pass of the fused unroll. Valid until the
-        parameters are changed; only with `keep`.
-        """
+        """Computed anew: torch's graph of T single steps costs more than another pass of the fused unroll."""
         obs, prev_action, prev_reward, first = (torch.stack(rows) for rows in zip(*self._rows[:-1], strict=True))
         recall = tuple(torch.stack(component) for component in zip(*self._recalls, strict=True))
         return self._agent.outputs(Seen(obs, prev_action, prev_reward, first, recall), self._initial_state)

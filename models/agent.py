@@ -211,7 +211,7 @@ class Agent(nn.Module):
     def _inputs(self, seen: Seen) -> Inputs:
         """Of a step, [B, ...], or of an unroll, [T, B, ...]."""
         shape = seen.prev_action.shape
-        features = self.norm(self.encoder(seen.obs.flatten(0, len(shape) - 1))).unflatten(0, shape)
+        features = self.features(seen.obs.flatten(0, len(shape) - 1)).unflatten(0, shape)
         action = self.one_hot.index_select(0, (seen.prev_action + 1).flatten()).unflatten(0, shape)
         reward = seen.prev_reward.unsqueeze(-1)
         if not self.spec.model.see_reward:
@@ -222,11 +222,15 @@ class Agent(nn.Module):
             reward = (action.unsqueeze(-1) * reward.unsqueeze(-2)).flatten(-2)
         if not self.spec.model.see_action:
             action = action[..., :0]
-        return Inputs(features, action, reward, self._recalled(seen.recall, reward))
+        return Inputs(features, action, reward, self.recalled(seen.recall) if self.has_memory else reward[..., :0])
 
-    def _recalled(self, recall: Sequence[Tensor], like: Tensor) -> Tensor:
-        if not self.has_memory:
-            return like[..., :0]
+    def features(self, obs: Tensor) -> Tensor:
+        """What of observations [N, ...] enters the core, [N, F]."""
+        features: Tensor = self.norm(self.encoder(obs))
+        return features
+
+    def recalled(self, recall: Sequence[Tensor]) -> Tensor:
+        """The one cell state [..., H] that a memory's answer amounts to (only of an agent that `has_memory`)."""
         if len(recall) == 1:
             return recall[0]
         neighbours = Recall(*recall)

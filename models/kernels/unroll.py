@@ -141,6 +141,39 @@ class _Unroll(torch.autograd.Function):
         return (None, found.x, None, *found.states, found.recall, *found.parameters)
 
 
+def recorded(kind: Kind, weights: Weights, packed: Tensor, tape: Tape, output: Tensor, initial: Tensor) -> Tensor:
+    """Outputs [T, B, H] of steps that were made one by one, attached to the layer's parameters.
+
+    Args:
+        kind: of the layer.
+        weights: those that the steps were made with.
+        packed: the same, by `pack_back`.
+        tape: what the steps kept.
+        output: [T, B, U] what they gave.
+        initial: [components, 1, H] what episodes start from.
+    """
+    attached: Tensor = _Recorded.apply(  # type: ignore[no-untyped-call]
+        kind, packed, (tape, output), initial, weights.w_input, weights.w_hidden, weights.b_input, weights.b_hidden
+    )
+    return attached
+
+
+class _Recorded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, kind: Kind, packed: Tensor, kept: tuple[Tape, Tensor], *parameters: Tensor) -> Tensor:
+        tape, output = kept
+        weights = Weights(*parameters[1:])
+        keep_tape(ctx, kind, weights, packed, tape)
+        return output[..., : weights.hidden]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_output: Tensor) -> tuple[Tensor | None, ...]:
+        found = backward(ctx, by_output, with_x=False, with_recall=False)
+        by_initial = [component for component in found.states[2:] if component is not None]
+        return (None, None, None, torch.stack(by_initial).unsqueeze(1), *found.parameters)
+
+
 class Gradients(NamedTuple):
     """Of an unroll."""
 

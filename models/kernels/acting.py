@@ -1,0 +1,157 @@
+"""Acting by the compiled kernels: a step of B episodes is one call, from what they see to the actions drawn."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..agent import Agent, Seen
+from ..core import RecurrentLayer, State
+from ..encoders import Flatten
+from ..ep_lstm import EpLSTM
+from ..recurrent import Recurrent
+from . import library
+from .layers import KINDS, compiled, pack, pack_back, padded, padded_size
+from .unroll import Tape, empty_tape, recorded
+
+
+def can_act(agent: Agent, keep: bool) -> bool:
+    """Whether the kernels make this agent's steps: one layer of float32 on the CPU.
+
+    With `keep` nothing before the layer may be trained: what is kept ends there.
+    """
+    layer = _layer_of(agent)
+    if layer is None or not layer.compiled:
+        return False
+    before = (agent.encoder, agent.norm, agent.key_encoder)
+    if keep and any(parameter.requires_grad for module in before for parameter in module.parameters()):
+        return False
+    return all(p.dtype == torch.float32 and p.device.type == "cpu" for p in agent.parameters())
+
+
+def _layer_of(agent: Agent) -> RecurrentLayer | EpLSTM | None:
+    if isinstance(agent.core, EpLSTM):
+        return agent.core
+    return agent.core.layer if isinstance(agent.core, Recurrent) else None
+
+
+class CompiledActing:
+    """An `models.acting.Acting` of an agent that `can_act`.
+
+    Args:
+        agent: acts with the parameters that it has when an unroll begins.
+        keep: keep what `outputs` needs.
+
+    Raises:
+        ValueError: for an agent whose core the kernels do not know.
+    """
+
+    actions: Tensor
+    logits: Tensor
+
+    def __init__(self, agent: Agent, keep: bool = False) -> None:
+        layer = _layer_of(agent)
+        if layer is None:
+            raise ValueError(f"the compiled kernels make no steps of core '{agent.spec.model.core}'")
+        self._agent, self._layer, self._keep = agent, layer, keep
+        self._kind = KINDS["ep_lstm" if isinstance(layer, EpLSTM) else layer.kind]
+        self._hidden = agent.core.output_size
+        self._units = padded_size(self._hidden)
+        self._reads_obs = isinstance(agent.encoder, Flatten) and isinstance(agent.norm, nn.Identity)
+
+    @property
+    def state(self) -> State:  # noqa: D102  # see Acting
+        return self._start if self._now is None else tuple(part[self._now, :, : self._hidden] for part in self._states)
+
+    @torch.no_grad()
+    def begin(self, seen: Seen, noise: Tensor, state: State) -> None:  # noqa: D102
+        assert seen.first is not None
+        agent, kind, units = self._agent, self._kind, self._units
+        steps, rows, _ = noise.shape
+        self._start: State = state
+        self._now: int | None = None
+        self.logits, self.actions = torch.empty(noise.shape), torch.empty(steps, rows, dtype=torch.long)
+        kept = steps if self._keep else 1
+        weights = self._layer.weights()
+        joined, gates, cells = empty_tape(kind, kept, rows, weights.inputs, units)
+        output = torch.empty(kept, rows, units)
+        self._states = (output,) if cells is None else (output, cells)
+        self._recall = torch.zeros(kept, rows, units) if agent.has_memory else None
+        before = [padded(component, units) for component in state]
+        if not self._keep:  # the state before a step lies where the one after it is put
+            before = [part[0].copy_(component) for part, component in zip(self._states, before, strict=True)]
+        initial = padded(self._layer.initial[:, 0], units)
+        cell, initial_cell = (before[1], initial[1]) if kind.has_cell else (None, None)
+        self._output = output
+        self._tape = Tape(joined, gates, cells, seen.first[:steps], cell, initial_cell, self._recall)
+        direct = self._reads_obs and seen.obs.dtype == torch.float32
+        self._obs = None if direct else seen.obs
+        self._features = seen.obs if direct else torch.empty(rows, agent.encoder.output_size)
+        packed = pack(kind, weights)
+        sequence = library.Sequence(
+            kind=kind.place,
+            steps=steps,
+            rows=rows,
+            inputs=weights.inputs,
+            units=units,
+            weights=packed,
+            first=seen.first,
+            hidden=before[0],
+            cell=cell,
+            initial_hidden=initial[0],
+            initial_cell=initial_cell,
+            recall=self._recall,
+            joined=joined,
+            gates=gates if self._keep else None,
+            cells=cells,
+            output=output,
+        )
+        acting, *heads = self._struct(sequence, seen, noise, direct)
+        self._alive = (seen, noise, before, initial, packed, heads)
+        self._act, self._level, self._given = compiled().recurrent_act, library.level(), ctypes.byref(acting)
+
+    def _struct(
+        self, sequence: library.Sequence, seen: Seen, noise: Tensor, direct: bool
+    ) -> tuple[library.Acting, Tensor, Tensor]:
+        """What a step is called with, and the policy's weights that it points to."""
+        agent, model = self._agent, self._agent.spec.model
+        policy, bias = padded(agent.policy.weight, self._units), agent.policy.bias
+        acting = library.Acting(
+            sequence=sequence,
+            features_count=agent.encoder.output_size,
+            features_kept=direct,
+            actions=agent.spec.num_actions,
+            see_action=model.see_action,
+            see_reward=model.see_reward,
+            reward_by_action=model.reward_by_action,
+            levels_count=len(model.reward_levels),
+            features=self._features,
+            levels=agent.reward_levels if model.reward_levels else None,
+            prev_action=seen.prev_action,
+            prev_reward=seen.prev_reward,
+            policy=policy,
+            policy_bias=bias,
+            noise=noise,
+            logits=self.logits,
+            action=self.actions,
+        )
+        return acting, policy, bias
+
+    def step(self, t: int, recall: Sequence[Tensor] = ()) -> None:  # noqa: D102
+        now = t if self._keep else 0
+        with torch.no_grad():
+            if self._obs is not None:
+                self._features.copy_(self._agent.features(self._obs[t]))
+            if self._recall is not None and isinstance(self._layer, EpLSTM):
+                entering = self._layer.entering(self._agent.recalled(recall))
+                self._recall[now, :, : self._hidden] = entering
+        self._act(self._level, self._given, t)
+        self._now = now
+
+    def outputs(self) -> Tensor:  # noqa: D102
+        weights = self._layer.weights()
+        packed = pack_back(self._kind, weights, by_x=False)
+        return recorded(self._kind, weights, packed, self._tape, self._output, self._layer.initial)
