@@ -8,6 +8,11 @@ ARG PYTHON=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69
 FROM ${PYTHON} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/opt/prefrontal/bin:$PATH
 WORKDIR /src
+# The compiler of the kernels (models/kernels) stays in this stage.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends g++ \
+ && rm -rf /var/lib/apt/lists/*
 # The dependencies first: these layers stay while only the project's own code changes.
 COPY pyproject.toml .ci/constraints.txt ./
 RUN python -m venv /opt/prefrontal
