@@ -128,7 +128,9 @@ def test_images_differ_only_where_they_should():
 
     cpu, cuda, dmlab = (steps(name) for name in NAMES)
     assert [step for step in cpu if "whl/cpu" not in step] == cuda
-    assert [step for step in dmlab if step not in cpu] == [step for step in dmlab if "/wheels" in step or "osmesa" in step]
+    assert [step for step in dmlab if step not in cpu] == [
+        step for step in dmlab if "/wheels" in step or "osmesa" in step
+    ]
     assert [step for step in dmlab if step in cpu] == cpu
 
 
