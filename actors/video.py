@@ -74,7 +74,9 @@ def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
 
 
 def save_gif(frames: Array, path: Path, frames_per_second: float) -> None:
-    """Write frames [N, height, width, 3] as an animated GIF that repeats."""
-    pictures = [Image.fromarray(frame) for frame in frames]
+    """Write frames [N, height, width, 3] as an animated GIF that repeats; each has a palette of its own colours."""
+    pictures = [
+        Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE) for frame in frames
+    ]
     duration_ms = round(1000 / frames_per_second)
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0, optimize=True)
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from types import TracebackType
@@ -28,10 +29,16 @@ class _Console(Console):
         reader_is_gone()
 
 
-console = _Console(highlight=False, soft_wrap=True, width=WIDTH)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+# Texts hold paths and what a person wrote: brackets and colons in them are no markup.
+console = _Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=WIDTH)
+errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 PLAIN_EVERY_S = 10.0
+
+
+def shell(**settings: object) -> str:
+    """Settings as they can be pasted into a shell: `resume=runs/a`, or in quotes where it needs them."""
+    return " ".join(shlex.quote(f"{name}={value}") for name, value in settings.items())
 
 
 class TrainingLine:

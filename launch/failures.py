@@ -89,7 +89,7 @@ def reported() -> Iterator[None]:
 
 def _say(text: str, status: int) -> int:
     errors.print("error: ", style="bold red", end="")
-    errors.print(text, markup=False)
+    errors.print(text)
     return status
 
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType, TracebackType
 
 
 class StopRequest:
-    """While active, the first signal sets `requested`; a second Ctrl-C ends the program at once."""
+    """While active, the first signal sets `requested`; a second one ends the program at once.
+
+    Args:
+        told_by: a file that asks for a stop when it appears.
+        tell: a file that is made when a signal comes: what `told_by` is to others.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, told_by: Path | None = None, tell: Path | None = None) -> None:
+        self._told_by, self._tell = told_by, tell
+        self._signalled = False
         self._before: dict[int, object] = {}
 
-    def __call__(self) -> bool:
+    @property
+    def requested(self) -> bool:
         """Whether a stop was asked for."""
+        return self._signalled or (self._told_by is not None and self._told_by.exists())
+
+    def __call__(self) -> bool:
+        """The same, for whoever asks while waiting."""
         return self.requested
 
     def __enter__(self) -> StopRequest:
@@ -31,13 +43,20 @@ class StopRequest:
                 handler = signal.signal(number, self._on_signal)
                 self._before.setdefault(number, handler)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def leave(self) -> None:
+        """Give the signals back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.leave()
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.requested:
+        if self._signalled:
             raise KeyboardInterrupt
-        self.requested = True
+        self._signalled = True
+        if self._tell is not None:
+            self._tell.parent.mkdir(parents=True, exist_ok=True)
+            self._tell.touch()

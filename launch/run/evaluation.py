@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -130,8 +131,12 @@ def _prepared(worker: W, config: TrainConfig, checkpoint: Checkpoint) -> W:
 
 def evaluate_run(
     folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder
-) -> tuple[dict[str, Any], dict[str, Figure]]:
-    """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`; returns the latter."""
+) -> tuple[dict[str, Any], list[Path]]:
+    """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`.
+
+    Returns:
+        The results, and the paths of the figures (PNG) and of the film.
+    """
     played = evaluate_checkpoint(config, checkpoint)
     counters = checkpoint.scalars
     wall_s = float(counters.get("wall_s", 0.0))
@@ -150,13 +155,12 @@ def evaluate_run(
     output.write_memory(played.memory)
     output.write_results(results)
     with console.status("drawing"):
-        figures = draw([as_evaluation(config, output, folder)], config)
-        output.write_figures(figures)
+        pictures = output.write_figures(draw([as_evaluation(config, output, folder)], config))
         player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), config, checkpoint)
         names = action_names(registry.get(config.task_name), player.agent.spec.num_actions)
         frames = with_thoughts(film_episode(player), names)
         save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
-    return results, figures
+    return results, [*pictures, output.figures / FILM]
 
 
 def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder, group: str = "") -> Evaluation:

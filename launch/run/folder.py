@@ -9,6 +9,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -63,16 +64,17 @@ class RunFolder:
 
     @classmethod
     def new(cls, path: Path) -> RunFolder:
-        """Make a folder for a new run; another name if this one is taken, also by a run of the same second.
+        """A folder for a new run; another name if this one is taken, also by a run of the same second.
 
-        Making it is the lock: of several processes that want a name, one gets it.
+        To make its `config.yaml` is to take it: of several processes that want a name, one gets it. (The folder itself
+        may be there already: Hydra makes those of a sweep.)
         """
         path = path.absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
         for name in itertools.chain([path.name], (f"{path.name}_{number}" for number in itertools.count(2))):
             folder = cls(path.with_name(name))
+            folder.path.mkdir(parents=True, exist_ok=True)
             try:
-                folder.path.mkdir()
+                folder.config.touch(exist_ok=False)
             except FileExistsError:
                 continue
             return folder
@@ -95,13 +97,11 @@ class RunFolder:
         return folder
 
     def shown(self, path: Path) -> str:
-        """A file of this folder as a person would write it: from the current folder, or as a URL."""
+        """A file of this folder as a person would write it in a shell: from the current folder, or as a URL."""
         if self._url is not None:
-            return f"{self._url}/{path.relative_to(self.path).as_posix()}"
-        try:
-            return str(path.relative_to(Path.cwd()))
-        except ValueError:
-            return str(path)
+            return shlex.quote(f"{self._url}/{path.relative_to(self.path).as_posix()}")
+        here = Path.cwd()
+        return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
     def checkpoints(self, keep: int = 3) -> CheckpointFolder:
         """The run's checkpoints."""
@@ -160,9 +160,8 @@ class RunFolder:
             NotARunFolderError: if the run was not evaluated yet (and how to do that).
         """
         if not self.evaluation.is_file():
-            raise NotARunFolderError(
-                f"{self.location} has no evaluation.parquet yet: run `prefrontal evaluate run={self.location}` first"
-            )
+            way_out = f"prefrontal evaluate {shlex.quote(f'run={self.location}')}"
+            raise NotARunFolderError(f"{self.location} has no evaluation.parquet yet: run `{way_out}` first")
         table = pq.read_table(self.evaluation)
         return {name: table[name].to_numpy() for name in table.column_names}
 
@@ -192,9 +191,13 @@ class RunFolder:
         self.figures.mkdir(parents=True, exist_ok=True)
         paths = []
         for name, figure in figures.items():
+            # Laid out once, for both files and for whoever draws it again: that takes longer than to write them.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            size = figure.get_tightbbox().padded(0.1)
             for suffix in ("svg", "png"):
                 path = self.figures / f"{name}.{suffix}"
-                figure.savefig(path, dpi=150, bbox_inches="tight")
+                figure.savefig(path, dpi=150, bbox_inches=size)
             paths.append(path)
         return paths
 

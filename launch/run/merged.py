@@ -21,7 +21,10 @@ from .storage import is_url
 def _matches(pattern: str) -> list[str]:
     if is_url(pattern):
         return runs_matching(pattern)
-    matches = glob.glob(str(Path(pattern).expanduser()))  # noqa: PTH207  # absolute patterns too
+    path = Path(pattern).expanduser()
+    if path.exists():  # a name may hold brackets: those of a sweep over lists do
+        return [str(path)]
+    matches = glob.glob(str(path))  # noqa: PTH207  # absolute patterns too
     runs = [path for path in matches if (Path(path) / "config.yaml").is_file()]
     return sorted(runs or matches)  # a pattern also matches what lies beside the runs
 

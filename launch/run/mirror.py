@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..console import errors
+from ..console import errors, shell
 from .folder import NotARunFolderError, RunFolder
 from .storage import Storage, StorageError, described, is_url, protocol_of
 
@@ -29,6 +29,9 @@ LAST_TRIES = 3
 
 LAST_PAUSE_S = 2.0
 """Seconds between these tries."""
+
+STUCK_S = 300.0
+"""Seconds without a file taken after which the end of a run waits no longer: clients may hang for ever."""
 
 CHECKPOINTS = "checkpoints/update_"
 
@@ -66,7 +69,10 @@ class Mirror:
         self._there: dict[str, Signature] = {}
         self._wake = threading.Condition()
         self._wanted = self._done = 0
-        self._warned = False
+        self._warned = self._finishing = False
+        self._problem: Exception | None = None
+        """Of the last pass."""
+        self._last_taken = time.monotonic()
         self._thread: threading.Thread | None = None
 
     def fetch(self, wanted: Sequence[str] = ("*",)) -> None:
@@ -102,13 +108,15 @@ class Mirror:
         Raises:
             NotUploadedError: naming the files that the storage did not take, and what to do.
         """
-        with self._wake:
-            self._wake.wait_for(lambda: self._thread is None or self._done == self._wanted)
-        problem: Exception | None = None
+        problem = self._passed()
+        self._finishing = True
         for attempt in range(LAST_TRIES):
+            if isinstance(problem, TimeoutError):
+                break
             if attempt:
                 time.sleep(LAST_PAUSE_S)
-            if (problem := self._pass()) is None:
+            self.upload_soon()
+            if (problem := self._passed()) is None:
                 return
         missing = sorted(name for name, signature in self._files().items() if self._there.get(name) != signature)
         files = f"{len(missing)} file(s) ({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''})"
@@ -117,21 +125,30 @@ class Mirror:
             f"{described(problem) if problem else ''}\nnothing is lost: everything lies in {self.folder}{way_out}"
         )
 
+    def _passed(self) -> Exception | None:
+        """Wait for the thread; what went wrong in its last pass, or a TimeoutError if no file was taken for long."""
+        self._last_taken = time.monotonic()
+        with self._wake:
+            while self._done < self._wanted:
+                self._wake.wait(timeout=1.0)
+                if time.monotonic() - self._last_taken > STUCK_S:
+                    return TimeoutError(f"no file was taken for {STUCK_S:g} s")
+        return self._problem
+
     def _serve(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._done < self._wanted)
                 wanted = self._wanted
-            problem = self._pass()
-            if problem is not None:
+            problem = self._problem = self._pass()
+            if problem is not None and not self._finishing:
                 errors.print("warning: ", style="yellow", end="")
                 errors.print(
                     f"{self.storage.url} takes no files, training goes on and tries again at the next checkpoint: "
-                    f"{described(problem)}",
-                    markup=False,
+                    f"{described(problem)}"
                 )
             elif self._warned:
-                errors.print(f"{self.storage.url} takes files again", markup=False)
+                errors.print(f"{self.storage.url} takes files again")
             self._warned = problem is not None
             with self._wake:
                 self._done = wanted
@@ -150,6 +167,7 @@ class Mirror:
                         raise
                     continue  # an old checkpoint, dropped meanwhile
                 self._there[name] = signature
+                self._last_taken = time.monotonic()
             here = self._files()
             for name in [name for name in self._there if name.startswith(CHECKPOINTS) and name not in here]:
                 self.storage.remove(name)
@@ -304,7 +322,8 @@ def uploading(mirror: Mirror | None) -> Iterator[None]:
     if mirror is None:
         yield
         return
-    way_out = f"; bring it there with: prefrontal train resume={mirror.folder} run.folder={mirror.storage.url}"
+    settings = shell(resume=mirror.folder, **{"run.folder": mirror.storage.url})
+    way_out = f"; bring it there with: prefrontal train {settings}"
     mirror.upload_soon()
     try:
         yield
@@ -312,6 +331,6 @@ def uploading(mirror: Mirror | None) -> Iterator[None]:
         try:
             mirror.finish(way_out)
         except NotUploadedError as error:
-            errors.print(f"warning: {error}", style="yellow", markup=False)
+            errors.print(f"warning: {error}", style="yellow")
         raise
     mirror.finish(way_out)

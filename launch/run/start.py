@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -25,8 +24,10 @@ from ..config import ConfigError, TrainConfig, train_config
 from ..console import console, errors
 from ..engines.specs import agent_for
 from .folder import RunFolder
-from .mirror import Mirror, fetched_mirror, has_checkpoint, local_copy, mirror_of, new_mirror
+from .mirror import Mirror, fetched_mirror, local_copy, mirror_of, new_mirror
+from .resume import AUTO, run_to_resume, settings_to_go_on_with
 from .storage import is_url
+from .sweep import side_by_side, sweeping
 
 # Of a sweep whose jobs go to a URL: Hydra itself makes a folder for it, which has to be a path.
 OmegaConf.register_new_resolver(
@@ -52,17 +53,17 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror
         PretrainedEncoderError: if `model.encoder_from` leads to no encoder of this network.
         StorageError: for a URL that cannot be used.
     """
-    found = _run_to_resume(composed)
+    found = run_to_resume(composed)
     if found is None:
         config = _without_rays_beside_each_other(train_config(composed))
         check(config)
         encoder = _pretrained_encoder(config)
-        folder, mirror = _new_run(config, always_this=composed.resume == "auto")
+        folder, mirror = _new_run(config, always_this=composed.resume == AUTO)
         folder.write_config(composed)
         folder.write_provenance()
         return config, folder, Start(encoder=encoder), mirror
     folder, mirror = _opened_run(found, str(OmegaConf.select(composed, "run.folder")))
-    merged = _saved_with_overrides(folder.read_config(), composed)
+    merged = settings_to_go_on_with(folder.read_config(), composed)
     config = _without_rays_beside_each_other(train_config(merged))
     checkpoint, path, warnings = folder.checkpoints().newest()
     for warning in warnings:
@@ -84,10 +85,10 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror
 
 def _new_run(config: TrainConfig, always_this: bool) -> tuple[RunFolder, Mirror | None]:
     if is_url(config.run.folder):
-        url = f"{config.run.folder}/{HydraConfig.get().sweep.subdir}" if _sweeping() else config.run.folder
+        url = f"{config.run.folder}/{HydraConfig.get().sweep.subdir}" if sweeping() else config.run.folder
         mirror = new_mirror(url, always_this)
         return RunFolder(mirror.folder, mirror.storage.url), mirror
-    path = Path(HydraConfig.get().runtime.output_dir if _sweeping() else config.run.folder)
+    path = Path(HydraConfig.get().runtime.output_dir if sweeping() else config.run.folder)
     return RunFolder(path.absolute()) if always_this else RunFolder.new(path), None
 
 
@@ -110,25 +111,6 @@ def _pretrained_encoder(config: TrainConfig) -> dict[str, Tensor] | None:
     tensors = read_encoder(source, EncoderSpec.of(agent_for(config)))
     console.print(f"encoder      {source}{' (frozen)' if config.model.encoder_frozen else ''}", style="dim")
     return tensors
-
-
-def _run_to_resume(composed: DictConfig) -> str | None:
-    """The folder of the run to go on with; with `resume=auto` that of `run.folder`, if it holds a checkpoint already.
-
-    Raises:
-        ConfigError: if `resume=auto` could never find the run again.
-    """
-    if composed.resume is not None and not isinstance(composed.resume, str):
-        raise ConfigError(f"resume={shown(composed.resume)}: a run folder (a path or URL), auto or null")
-    if composed.resume != "auto":
-        return None if composed.resume is None else str(composed.resume)
-    node = OmegaConf.to_container(composed, resolve=False)
-    if isinstance(node, dict) and "${now:" in str(node["run"]["folder"]):
-        raise ConfigError("resume=auto needs a folder that is the same each time: run.folder=<folder>")
-    if is_url(composed.run.folder):
-        return str(composed.run.folder) if has_checkpoint(composed.run.folder) else None
-    folder = Path(composed.run.folder)
-    return str(folder) if list((folder / "checkpoints").glob("*.safetensors")) else None
 
 
 def check(config: TrainConfig) -> None:
@@ -159,23 +141,8 @@ def check(config: TrainConfig) -> None:
         )
 
 
-def _saved_with_overrides(saved: DictConfig, composed: DictConfig) -> DictConfig:
-    """The saved configuration with what this command line changes."""
-    OmegaConf.set_struct(saved, False)
-    for override in HydraConfig.get().overrides.task:
-        key = override.lstrip("+").split("=", 1)[0]
-        if key == "resume":
-            continue
-        value = OmegaConf.select(composed, key)
-        OmegaConf.update(saved, key, value, merge=not OmegaConf.is_config(value))
-    return saved
-
-
-def _sweeping() -> bool:
-    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
 def _without_rays_beside_each_other(config: TrainConfig) -> TrainConfig:
     """In a sweep whose jobs run at the same time, a job is one process: measured, that is faster than one Ray a job."""
-    parallel = _sweeping() and "Basic" not in HydraConfig.get().launcher._target_
-    return dataclasses.replace(config, cluster="none") if parallel and config.cluster == "local" else config
+    if not side_by_side() or config.cluster != "local":
+        return config
+    return dataclasses.replace(config, cluster="none")

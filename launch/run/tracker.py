@@ -132,11 +132,12 @@ class Tracker:
         pixels = np.asarray(canvas.buffer_rgba())[..., :3]
         self._writer.add_image(f"figures/{name}", pixels, self.env_steps, dataformats="HWC")
 
-    def film(self, name: str, path: Path) -> None:
-        """An animated GIF among TensorBoard's images, which shows it moving."""
+    def picture(self, name: str, path: Path) -> None:
+        """A PNG or an animated GIF, which moves there, as an image in TensorBoard."""
         with Image.open(path) as picture:
             width, height = picture.size
-        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=path.read_bytes())
+            colors = 4 if picture.mode == "RGBA" else 3
+        image = Summary.Image(height=height, width=width, colorspace=colors, encoded_image_string=path.read_bytes())
         summary = Summary(value=[Summary.Value(tag=f"figures/{name}", image=image)])
         self._writer._get_file_writer().add_summary(summary, self.env_steps)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ...envs import registry
 from ...envs.memory import memory_measures
@@ -108,12 +107,10 @@ class Training:
         self._save()
         return finished
 
-    def close(self, results: Mapping[str, Any], figures: Mapping[str, Figure], film: Path | None = None) -> None:
-        """Flush TensorBoard, with the results, their figures and an episode where there are any."""
-        if film is not None:
-            self._tracker.film("final_episode", film)
-        for name, figure in figures.items():
-            self._tracker.figure(f"final_{name}", figure)
+    def close(self, results: Mapping[str, Any], pictures: Sequence[Path] = ()) -> None:
+        """Flush TensorBoard, with the results and their pictures where there are any."""
+        for path in pictures:
+            self._tracker.picture(f"final_{path.stem}", path)
         if results:
             settings = flatten_settings(dataclasses.asdict(self._config))
             numbers = {name: value for name, value in flatten(results).items() if name.split(".")[0] in self._measured}

@@ -66,9 +66,11 @@ def play_in_terminal(env: SingleTask, task: registry.Task, episodes: int, seed: 
     for episode in range(episodes):
         env.reset(seed=None if seed is None else seed + episode)
         total, steps, ended = 0.0, 0, False
-        console.print(f"\n[bold]{task.name}[/], episode {episode + 1} of {episodes}    {legend}    [bold]q[/] quit")
+        console.print(
+            f"\n[bold]{task.name}[/], episode {episode + 1} of {episodes}    {legend}    [bold]q[/] quit", markup=True
+        )
         while not ended:
-            console.print(str(env.render()), markup=False)
+            console.print(str(env.render()))
             key = _read_key()
             while key not in keys and key not in QUIT:
                 key = _read_key()
@@ -78,7 +80,7 @@ def play_in_terminal(env: SingleTask, task: registry.Task, episodes: int, seed: 
             _, reward, terminated, truncated, _ = env.step(keys[key])
             total, steps, ended = total + reward, steps + 1, terminated or truncated
             console.print(f"{names[keys[key]]}: reward {reward:+.2f}, so far {total:.2f}", style="dim")
-        console.print(str(env.render()), markup=False)
+        console.print(str(env.render()))
         console.print(f"episode over: return {total:.2f} in {steps} steps", style="bold")
         returns.append(total)
     return returns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from rich.table import Table
+from rich.text import Text
 
 from ...envs import registry
 from ..config import ConfigError
@@ -26,5 +27,5 @@ def main() -> None:
     for title in ("task", "what it is", "paper", "Gymnasium id"):
         table.add_column(title)
     for task in registry.tasks().values():
-        table.add_row(f"[bold]{task.name}[/]", task.summary, task.paper, task.gym_id)
+        table.add_row(Text(task.name, style="bold"), task.summary, task.paper, task.gym_id)
     console.print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -186,6 +187,22 @@ def test_resume_with_another_model_says_what_differs(trained):
     run, _ = trained
     output = call(run, "train", f"resume={run}", "model.hidden_sizes=[32]", "run.env_steps=80000", status=2)
     assert "model.hidden_sizes: (48,) -> (32,)" in output
+
+
+@pytest.mark.parametrize("group", ["experiment=wang2018_two_step", "algo=a2c", "task=harlow", "model=gru"])
+def test_a_whole_group_is_no_change_of_a_run_that_goes_on(trained, group):
+    run, _ = trained
+    before = (run / "config.yaml").read_bytes()
+    output = call(run, "train", f"resume={run}", group, status=2)
+    assert f"{group}: a run that goes on keeps its {group.partition('=')[0]}" in output
+    assert (run / "config.yaml").read_bytes() == before
+
+
+def test_what_a_resume_changes_is_said(trained, tmp_path):
+    run = shutil.copytree(trained[0], tmp_path / "run")
+    output = call(tmp_path, "train", f"resume={run}", "run.env_steps=42000", "algo.discount=0.5")
+    assert "algo.discount: 0.9 -> 0.5" in output
+    assert "algo.lambda_" not in output
 
 
 def test_help_and_tasks(tmp_path):

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import fsspec
@@ -118,6 +119,15 @@ def test_a_storage_that_stays_down_is_named_at_the_end(tmp_path, url, monkeypatc
     assert str(caught.value).endswith(f"everything lies in {tmp_path / 'here'}; use this")
     assert "the storage hung up" in str(caught.value)
     assert "training goes on" in capsys.readouterr().err
+
+
+def test_an_upload_that_hangs_is_named_at_the_end(tmp_path, url, monkeypatch):
+    monkeypatch.setattr(module, "STUCK_S", 0.1)
+    mirror, over = Mirror(run_in(tmp_path / "here", 1), Storage(url)), threading.Event()
+    monkeypatch.setattr(mirror.storage, "upload", lambda *_: over.wait())
+    with pytest.raises(NotUploadedError, match=r"2 file\(s\) .*no file was taken for 0.1 s\nnothing is lost"):
+        mirror.finish()
+    over.set()
 
 
 def test_a_damaged_checkpoint_there_is_passed_over(tmp_path, url):

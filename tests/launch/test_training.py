@@ -56,7 +56,7 @@ def train(folder, rewards, checkpoint=None, every_s=1e6):
     updates = checkpoint.scalars["updates"] if checkpoint else 0
     training = Training(config, folder, ScriptedEngine(rewards, updates), checkpoint, None)
     assert training.run(StopRequest())
-    training.close({}, {})
+    training.close({})
 
 
 def best_of(folder):
