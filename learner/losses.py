@@ -31,8 +31,8 @@ def log_prob_and_entropy(logits: Tensor, action: Tensor) -> tuple[Tensor, Tensor
 
 
 def actor_critic_loss(
-    logits: Tensor,
-    action: Tensor,
+    chosen: Tensor,
+    entropies: Tensor,
     advantage: Tensor,
     value: Tensor,
     target: Tensor,
@@ -42,8 +42,8 @@ def actor_critic_loss(
     """-log π(a) A + value_weight ½ (target - V)² - entropy_weight H(π), each a mean over T x B (Mnih et al. 2016).
 
     Args:
-        logits: [T, B, A] of the policy.
-        action: [T, B] int64.
+        chosen: [T, B] log π(a) of the actions taken, from `log_prob_and_entropy`.
+        entropies: [T, B] H(π), likewise.
         advantage: [T, B], taken as a constant.
         value: [T, B] of the critic.
         target: [T, B], taken as a constant.
@@ -53,13 +53,10 @@ def actor_critic_loss(
     Raises:
         ValueError: if the shapes do not fit.
     """
-    for name, tensor in (("action", action), ("advantage", advantage), ("value", value), ("target", target)):
-        if tensor.shape != logits.shape[:-1]:
-            raise ValueError(
-                f"{name} must have the shape {tuple(logits.shape[:-1])} of the logits {tuple(logits.shape)} without "
-                f"the actions' axis, got {tuple(tensor.shape)}"
-            )
-    chosen, entropies = log_prob_and_entropy(logits, action)
+    named = (("entropies", entropies), ("advantage", advantage), ("value", value), ("target", target))
+    for name, tensor in named:
+        if tensor.shape != chosen.shape:
+            raise ValueError(f"{name} must have the shape {tuple(chosen.shape)} of chosen, got {tuple(tensor.shape)}")
     policy = -(chosen * advantage.detach()).mean()
     regression = 0.5 * (target.detach() - value).square().mean()
     entropy = entropies.mean()

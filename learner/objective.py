@@ -13,7 +13,7 @@ from torch import Tensor
 from ..models.agent import Agent, Seen
 from .algorithm import AlgorithmConfig
 from .batch import Batch
-from .losses import actor_critic_loss, log_prob
+from .losses import actor_critic_loss, log_prob_and_entropy
 from .returns import generalized_advantage, n_step, vtrace
 from .reward_prediction import RewardPrediction
 from .schedules import Schedule
@@ -58,8 +58,10 @@ def objective(
     if bf16:
         output, logits, value = output.float(), logits.float(), value.float()
     logits = logits[:-1]
-    target, advantage, log_rho = returns_of(agent, batch, logits.detach(), value.detach(), config)
-    loss = actor_critic_loss(logits, batch.action, advantage, value[:-1], target, config.value_weight, entropy_weight)
+    chosen, entropies = log_prob_and_entropy(logits, batch.action)
+    log_rho = chosen.detach() - batch.behaviour_logp
+    target, advantage = returns_of(agent, batch, log_rho, value.detach(), config)
+    loss = actor_critic_loss(chosen, entropies, advantage, value[:-1], target, config.value_weight, entropy_weight)
     measured = {
         "loss/total": loss.total,
         "loss/policy": loss.policy,
@@ -80,9 +82,9 @@ def objective(
 
 @torch.no_grad()
 def returns_of(
-    agent: Agent, batch: Batch, logits: Tensor, value: Tensor, config: AlgorithmConfig
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Value targets, advantages and log importance ratios, all [T, B], of logits [T, B, A] and values [T+1, B]."""
+    agent: Agent, batch: Batch, log_rho: Tensor, value: Tensor, config: AlgorithmConfig
+) -> tuple[Tensor, Tensor]:
+    """Value targets and advantages [T, B], of log importance ratios [T, B] and values [T+1, B]."""
     continues = ~batch.first[1:]
     next_value = value[1:]
     if batch.last is not None:
@@ -92,13 +94,12 @@ def returns_of(
         next_value = next_value.clone()
         next_value[last.time, last.row] = agent.value(output).squeeze(-1)
     discount = batch.discount * config.discount
-    log_rho = log_prob(logits, batch.action) - batch.behaviour_logp
     args = (batch.reward, discount, value[:-1], next_value, continues)
     if config.returns == "vtrace":
         corrected = vtrace(log_rho, *args, config.lambda_, config.rho_clip, config.c_clip)
-        return corrected.target, corrected.advantage, log_rho
+        return corrected.target, corrected.advantage
     if config.returns == "n_step":
         plain = n_step(*args, config.n)
     else:
         plain = generalized_advantage(*args, 0.0 if config.returns == "td0" else config.lambda_)
-    return plain.target, plain.advantage, log_rho
+    return plain.target, plain.advantage

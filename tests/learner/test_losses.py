@@ -17,7 +17,7 @@ def test_policy_gradient_is_the_softmax_gradient():
     logits = torch.randn(4, 3, 5, dtype=torch.double, requires_grad=True)
     action, advantage = torch.randint(5, (4, 3)), torch.randn(4, 3).double()
     zeros = torch.zeros(4, 3).double()
-    actor_critic_loss(logits, action, advantage, zeros, zeros, 0.0, 0.0).total.backward()
+    actor_critic_loss(*log_prob_and_entropy(logits, action), advantage, zeros, zeros, 0.0, 0.0).total.backward()
     expected = advantage[..., None] * (logits.softmax(-1) - torch.nn.functional.one_hot(action, 5)) / 12
     torch.testing.assert_close(logits.grad, expected.detach())
 
@@ -28,7 +28,9 @@ def test_entropy_gradient_and_value_gradient():
     logits = torch.randn(3, 2, 4, dtype=torch.double, requires_grad=True)
     value = torch.randn(3, 2, dtype=torch.double, requires_grad=True)
     target, action = torch.randn(3, 2).double(), torch.randint(4, (3, 2))
-    actor_critic_loss(logits, action, torch.zeros(3, 2).double(), value, target, 0.3, 0.2).total.backward()
+    actor_critic_loss(
+        *log_prob_and_entropy(logits, action), torch.zeros(3, 2).double(), value, target, 0.3, 0.2
+    ).total.backward()
     policy = logits.detach().softmax(-1)
     entropy = -(policy * policy.log()).sum(-1, keepdim=True)
     torch.testing.assert_close(logits.grad, 0.2 * policy * (policy.log() + entropy) / 6)
@@ -51,7 +53,7 @@ def test_parts_and_their_weights():
     logits = torch.zeros(2, 2, 4)
     action = torch.zeros(2, 2, dtype=torch.long)
     advantage, value, target = torch.ones(2, 2), torch.full((2, 2), 1.0), torch.full((2, 2), 4.0)
-    loss = actor_critic_loss(logits, action, advantage, value, target, 0.5, 0.1)
+    loss = actor_critic_loss(*log_prob_and_entropy(logits, action), advantage, value, target, 0.5, 0.1)
     assert loss.entropy.item() == pytest.approx(math.log(4))
     assert loss.policy.item() == pytest.approx(math.log(4))
     assert loss.value.item() == pytest.approx(4.5)
@@ -63,12 +65,12 @@ def test_targets_and_advantages_are_constants_and_shapes_are_checked():
     value = torch.zeros(2, 2, requires_grad=True)
     target, advantage = torch.ones(2, 2, requires_grad=True), torch.ones(2, 2, requires_grad=True)
     logits, action = torch.zeros(2, 2, 3), torch.zeros(2, 2, dtype=torch.long)
-    actor_critic_loss(logits, action, advantage, value, target, 1.0, 0.0).total.backward()
+    actor_critic_loss(*log_prob_and_entropy(logits, action), advantage, value, target, 1.0, 0.0).total.backward()
     assert target.grad is None
     assert advantage.grad is None
     assert value.grad is not None
     with pytest.raises(ValueError, match="advantage must have the shape"):
-        actor_critic_loss(logits, action, torch.ones(3, 2), value, target, 1.0, 0.0)
+        actor_critic_loss(*log_prob_and_entropy(logits, action), torch.ones(3, 2), value, target, 1.0, 0.0)
 
 
 def test_schedules():
