@@ -33,11 +33,14 @@ class Rollouts:
         """The process id and Ray's id of the node, once the environment stands."""
         return os.getpid(), ray.get_runtime_context().get_node_id()
 
-    def unroll(self, version: int, published: Published | None) -> tuple[UnrollReport, Result, dict[str, Array]]:
+    @ray.method(num_returns=2)
+    def unroll(
+        self, version: int, published: Published | None, with_info: bool
+    ) -> tuple[tuple[UnrollReport, dict[str, Array] | None], Result]:
         """Play one unroll with the parameters of `version`, which are sent unless this worker already holds them.
 
-        Called with `num_returns=3`: a small report for the driver, the trajectory or its gradient for the learner, and
-        the task's truth, which is fetched only when it is drawn.
+        Two objects: for the driver the report, and the task's truth if it is asked for; for the learner the trajectory
+        or its gradient.
 
         Raises:
             WrongParametersError: if the worker neither holds that version nor is sent it.
@@ -49,7 +52,7 @@ class Rollouts:
                 f"asked to act with the parameters of update {version}, this actor holds {self._worker.params_version}"
             )
         unroll = self._worker.unroll()
-        return unroll.report, unroll.result, dict(unroll.info)
+        return (unroll.report, dict(unroll.info) if with_info else None), unroll.result
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """See `RolloutWorker.state`."""

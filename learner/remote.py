@@ -69,11 +69,9 @@ class RemoteLearner:
         """Ray's id of the node, once the learner stands."""
         return str(ray.get_runtime_context().get_node_id())
 
+    @ray.method(num_returns=2)
     def update(self, turn: int, *results: Result) -> tuple[Answer, Published | None]:
-        """Update number `turn` of this process, counted from 0; called with `num_returns=2`.
-
-        The parameters come with it when they are due for a broadcast.
-        """
+        """Update number `turn` of this process, counted from 0, and the parameters if they are due for a broadcast."""
         try:
             with self._staging.turn(turn), self._copying():
                 batch = self._learner.stage(results)

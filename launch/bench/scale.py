@@ -34,12 +34,18 @@ class Producer:
         """See `Rollouts.ready`."""
         return os.getpid(), ray.get_runtime_context().get_node_id()
 
-    def unroll(self, version: int, published: Published | None) -> tuple[UnrollReport, Trajectory, dict[str, Array]]:  # noqa: ARG002
+    @ray.method(num_returns=2)
+    def unroll(
+        self,
+        version: int,
+        published: Published | None,  # noqa: ARG002
+        with_info: bool,  # noqa: ARG002
+    ) -> tuple[tuple[UnrollReport, dict[str, Array] | None], Trajectory]:
         """See `Rollouts.unroll`; the parameters are received and not used."""
         self._turn += 1
         recorded = self._unrolls[self._turn % RECORDED]
         report = dataclasses.replace(recorded.report, params_version=version)
-        return report, dataclasses.replace(recorded.trajectory, params_version=version), {"first": np.zeros(0)}
+        return (report, None), dataclasses.replace(recorded.trajectory, params_version=version)
 
 
 def message_sizes(spec: WorkerSpec) -> dict[str, float]:

@@ -23,9 +23,11 @@ import ray
 from ray.exceptions import GetTimeoutError, ObjectStoreFullError, OutOfDiskError, RayError
 from torch import Tensor
 
-from ...actors.pool import ActorPool, Finished, room_for
+from ...actors.nodes import room_for
+from ...actors.pool import ActorPool
 from ...actors.rollout import WorkerSpec
 from ...actors.settings import ActorsConfig
+from ...actors.slot import Finished
 from ...learner import snapshot
 from ...learner.checkpoint import Checkpoint, CheckpointFolder, NoCheckpointError
 from ...learner.learner import NonFiniteLossError
@@ -39,8 +41,9 @@ from .specs import WorkerState, batch_unrolls, pack_workers, unpack_workers, wor
 
 log = logging.getLogger(__name__)
 
-INFO_WITHIN_S = 2.0
-"""How long a point of the training curves waits for the task's truth."""
+
+FEW = 8
+"""With no more to wait for, a call of Ray for each thing that is ready costs less than asking for all at once."""
 
 
 @contextmanager
@@ -87,10 +90,10 @@ class RayEngine:
         self._checkpoints = CheckpointFolder(folder / "checkpoints", config.run.keep_checkpoints)
         self._config = config = _sized(config)
         self._synchronous = config.algo.synchronous
-        self._pool = ActorPool(worker_specs(config), self._actors_config(), start_actor)
+        self._pool = ActorPool(worker_specs(config), self._actors_config(), start_actor, _info_every(config))
         self._handoff: Handoff[Finished] = Handoff(batch_unrolls(config))
         self._arriving: list[Finished] = []
-        self._window: deque[ray.ObjectRef] = deque(maxlen=WINDOW)
+        self._window: deque[Mapping[str, Array]] = deque(maxlen=WINDOW)
         self._answered: list[Finished] = []
         self._learner_restarts = 0
         self._node = str(ray.get_runtime_context().get_node_id())
@@ -128,17 +131,7 @@ class RayEngine:
         return Counters(*waited, self._pool.playing, self._pool.restarts, self._learner_restarts)
 
     def window(self) -> list[Mapping[str, Array]]:  # noqa: D102
-        infos, refs = [], list(self._window)
-        here = set(ray.wait(refs, num_returns=len(refs), timeout=INFO_WITHIN_S)[0]) if refs else set()
-        for ref in refs:
-            try:
-                if ref in here:
-                    infos.append(ray.get(ref, timeout=INFO_WITHIN_S))
-                    continue
-            except (RayError, GetTimeoutError):
-                pass
-            self._window.remove(ref)  # its node went, or is cut off; the next unroll takes its place
-        return infos
+        return list(self._window)
 
     def parameters(self) -> Published:  # noqa: D102
         parameters: Published = self._learner.parameters()
@@ -196,12 +189,14 @@ class RayEngine:
 
     def _wait(self) -> set[ray.ObjectRef]:
         """What is ready, as soon as something is; nothing after a while, so that time limits are looked at."""
-        refs = self._learner.waitables() + self._pool.waitables() + [unroll.trajectory for unroll in self._arriving]
+        refs = self._learner.waitables() + self._pool.waitables() + [unroll.result for unroll in self._arriving]
         if not refs:
             time.sleep(0.05)  # all actors are about to be replaced
-        elif ray.wait(refs, num_returns=1, timeout=0.2)[0]:
-            return set(ray.wait(refs, num_returns=len(refs), timeout=0)[0])
-        return set()
+            return set()
+        ready, others = ray.wait(refs, num_returns=1, timeout=0.2)
+        if ready and len(others) > FEW:
+            ready += ray.wait(others, num_returns=len(others), timeout=0)[0]
+        return set(ready)
 
     def _take_in(self, finished: list[Finished]) -> None:
         """Hand off what lies on the learner's node; to ask for the rest fetches it.
@@ -213,17 +208,18 @@ class RayEngine:
                 self._pool.feed(unroll)  # another learner stands now; it has other parameters
             else:
                 self._arriving.append(unroll)
-        away = [unroll.trajectory for unroll in self._arriving if unroll.node != self._node]
+        away = [unroll.result for unroll in self._arriving if unroll.node != self._node]
         if away and self._learner.node == self._node:
             here, _ = ray.wait(away, num_returns=len(away), timeout=0)
             missing = set(away) - set(here)
         else:
             missing = set()
         for unroll in self._arriving:
-            if unroll.trajectory not in missing:
-                self._window.append(unroll.info)
+            if unroll.result not in missing:
+                if unroll.info is not None:
+                    self._window.append(unroll.info)
                 self._handoff.put(unroll)
-        self._arriving = [unroll for unroll in self._arriving if unroll.trajectory in missing]
+        self._arriving = [unroll for unroll in self._arriving if unroll.result in missing]
 
     def _give_learner(self) -> None:
         while self._learner.wants_more:
@@ -281,6 +277,12 @@ class RayEngine:
                 # The pool sees to it. This is no longer the run that was saved, and says so.
                 reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
                 log.warning("actor %d starts fresh episodes, it could not go on with its own: %s", actor_id, reason)
+
+
+def _info_every(config: TrainConfig) -> int:
+    """Of so many unrolls one brings the task's truth, which is `WINDOW` of them between two log points."""
+    steps = config.algo.unroll_length * config.actors.envs
+    return max(1, config.run.env_steps // (config.run.log_points * WINDOW * steps))
 
 
 def _sized(config: TrainConfig) -> TrainConfig:

@@ -16,7 +16,7 @@ from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayT
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import Tensor
 
-from ...actors.pool import Finished
+from ...actors.slot import Finished
 from ...learner.checkpoint import Checkpoint
 from ...learner.remote import PREFETCH, Answer, LearnerActor
 from ...replay.trajectory import Array
@@ -131,8 +131,7 @@ class LearnerProcess:
         """Another update, after those that were given before."""
         if not self._given:
             self._since = time.monotonic()
-        trajectories = [unroll.trajectory for unroll in unrolls]
-        answer, published = self._handle.update.options(num_returns=2).remote(self._turn, *trajectories)
+        answer, published = self._handle.update.remote(self._turn, *(unroll.result for unroll in unrolls))
         self._given.append(_Given(self._turn, answer, published, unrolls))
         self._turn += 1
 
