@@ -65,12 +65,13 @@ def steps(engine, count):
 
 
 A2C = {"name": "a2c", "returns": "gae", "synchronous": True}
+GRADIENTS = {**A2C, "gradients": "actors"}
 
 
 @pytest.mark.parametrize(
     ("algo", "count"),
-    [({"broadcast_every": 2}, 600), (A2C, 150)],
-    ids=["every second", "a2c"],
+    [({"broadcast_every": 2}, 600), (A2C, 150), (GRADIENTS, 150)],
+    ids=["every second", "a2c", "gradients from the actors"],
 )
 def test_versions_stay_true_while_an_actor_and_the_learner_are_killed(engine_of, algo, count):
     engine = engine_of(algo)
@@ -95,7 +96,7 @@ def test_versions_stay_true_while_an_actor_and_the_learner_are_killed(engine_of,
     # On their way are: what actors play and what waits (each trajectory at most once), and the updates given.
     bound = every + ACTORS * IN_FLIGHT + 2
     assert max(update.metrics["learner/lag_max"] for update in first + third[len(third) // 2 :]) <= bound
-    if algo is A2C:
+    if algo.get("synchronous"):
         # The parameters are those of their label: on policy, every importance ratio is 1.
         assert {update.metrics["learner/lag_max"] for update in first + second + third} == {0.0}
         assert all(abs(update.metrics["learner/rho"] - 1) < 1e-5 for update in first + second + third)
