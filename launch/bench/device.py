@@ -1,4 +1,4 @@
-"""The parts of the benchmark for `actors.device=learner`: everything in one process, on the learner's device."""
+"""Everything in one process, without Ray; and the parts of the benchmark that lie on the learner's device."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from ...envs import registry
 from ..config import TrainConfig
 from ..engines.serial import SerialEngine
+from .rate import Rate, algorithm
 
 WARM_UP = 3
 """Updates before the clock starts."""
@@ -48,8 +49,8 @@ def environment_on_device(config: TrainConfig, device: torch.device, steps: int)
     return work
 
 
-def one_process(config: TrainConfig, seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Everything together: the fields of a `bench.Rate`, and where the time goes."""
+def one_process(config: TrainConfig, seconds: float) -> tuple[Rate, dict[str, Any]]:
+    """Everything together, and where the time goes."""
     with tempfile.TemporaryDirectory() as folder:
         engine = SerialEngine(config, Path(folder), None)
         device = engine.device
@@ -76,12 +77,12 @@ def one_process(config: TrainConfig, seconds: float) -> tuple[dict[str, Any], di
         "cpu_ms_per_unroll": {},
         "lag_mean": update.metrics["learner/lag_mean"],
     }
-    rate = {
-        "name": f"end to end in one process ({device}), {config.actors.num} x {config.actors.envs} episodes",
-        "steps_per_second": steps / wall,
-        "steps_per_cpu_second": steps / cpu,
-        "memory_mb": psutil.Process().memory_full_info().uss / 2**20,
-        "detail": f"{updates} updates",
-        "device_memory_mb": peak_mb(device),
-    }
+    rate = Rate(
+        name=f"{algorithm(config)} in one process ({device}), {config.actors.num} x {config.actors.envs}",
+        steps_per_second=steps / wall,
+        steps_per_cpu_second=steps / cpu,
+        memory_mb=psutil.Process().memory_full_info().uss / 2**20,
+        detail=f"{updates} updates",
+        device_memory_mb=peak_mb(device),
+    )
     return rate, split

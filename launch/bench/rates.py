@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,8 @@ from ...learner.learner import Learner
 from ..config import TrainConfig
 from ..engines.specs import Worker, agent_for, batch_unrolls, make_worker, worker_specs
 from .device import environment_on_device, finished, peak_mb
+from .rate import Rate, algorithm
 from .scale import simulated_actors
-
-
-@dataclass(frozen=True)
-class Rate:
-    """One row of the table."""
-
-    name: str
-    steps_per_second: float
-    steps_per_cpu_second: float
-    memory_mb: float
-    """Of all processes; memory that they share is counted once (USS)."""
-    detail: str
-    device_memory_mb: float | None = None
-    """The most that was in use on a GPU."""
 
 
 def cpu_seconds(process: psutil.Process) -> float:
@@ -179,5 +165,5 @@ def end_to_end(config: TrainConfig, seconds: float, simulated: bool = False) -> 
     }
     shown = ", ".join(f"{role} {share:.0%}" for role, share in split["cpu_share"].items())
     kind = "simulated " if simulated else ""
-    name = f"end to end through Ray, {config.actors.num} {kind}actor(s)"
+    name = f"{algorithm(config)} through Ray, {config.actors.num} {kind}actor(s) x {config.actors.envs}"
     return Rate(name, steps / wall, steps / sum(used.values()), memory, f"CPU: {shown}"), split

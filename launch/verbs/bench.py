@@ -1,9 +1,11 @@
 """`prefrontal bench`: how fast this machine trains, and what limits it. Prints a table and writes JSON.
 
 In one run, for one task, network and batch shape: the environment alone, acting alone, the learner alone (the same
-update on one batch, again and again), and everything together through Ray. Rates are environment steps per second of
-wall time and per CPU-second of *all* processes (driver, learner, actors and Ray's own). Steps are trained steps, except
-in the first two rows. A network with an episodic memory is measured beside a plain LSTM of the same size.
+update on one batch, again and again), and everything together, in one process and through Ray, with trajectories and
+with gradients by the actors. Rates are environment steps per second of wall time and per CPU-second of *all* processes
+(driver, learner, actors and Ray's own). Steps are trained steps, except in the first two rows. A network with an
+episodic memory is measured beside a plain LSTM of the same size. Where JAX is installed the same training as one XLA
+program runs beside ours (`bench.jax`). All rows are measured in turn, `bench.repeats` times.
 
 With `actors.device=learner` everything is measured on the learner's device, in one process without Ray.
 """
@@ -29,9 +31,11 @@ from ..run.start import check
 class BenchSettings:
     """See `conf/bench.yaml`."""
 
-    seconds: Positive = 10.0
+    seconds: Positive = 5.0
+    repeats: Count = 3
     actor_counts: Many[Count] = (1, 2)
     simulated_actors: Many[Count] = ()
+    jax: bool = True
     out: Text = "bench.json"
 
 
@@ -43,7 +47,7 @@ def run(composed: DictConfig) -> None:
         check(config)
         if not Path(told.out).absolute().parent.is_dir():
             raise ConfigError(f"bench.out={told.out}: there is no such folder to write into")
-        result = measure(config, told.seconds, list(told.actor_counts), list(told.simulated_actors))
+        result = measure(config, told.seconds, told.repeats, told.actor_counts, told.simulated_actors, told.jax)
         show(result)
         Path(told.out).write_text(json.dumps(result, indent=2) + "\n")
         console.print(f"written to {told.out}", style="dim", markup=False)

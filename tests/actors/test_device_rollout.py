@@ -334,7 +334,7 @@ def test_workers_act_with_the_parameters_of_so_many_broadcasts_ago(tmp_path):
 
 def test_the_benchmark_measures_one_process():
     rate, split = one_process(config(), seconds=0.5)
-    assert rate["steps_per_second"] > 100
+    assert rate.steps_per_second > 100
     assert 0.5 < sum(split["learner_time"].values()) <= 1.01
 
 
