@@ -14,6 +14,7 @@ import torch
 from prefrontal.learner import remote
 from prefrontal.learner.learner import NonFiniteLossError, Progress
 from prefrontal.learner.turns import Turns
+from prefrontal.models.flat import Published
 
 
 @dataclass
@@ -44,8 +45,8 @@ class CountingLearner:
         self.progress = Progress(self.progress.updates + 1, 0)
         return {"batch": batch}
 
-    def parameters_vector(self):
-        return np.full(3, self.progress.updates, np.float32)
+    def published(self):
+        return Published(self.progress.updates, np.full(3, self.progress.updates, np.float32), 0)
 
 
 @pytest.fixture
