@@ -10,7 +10,7 @@ import torch
 from ..envs.trials import TrialRecorder
 from ..models.agent import Seen
 from ..models.core import State
-from ..replay.trajectory import Trajectory, on_host
+from ..replay.trajectory import Array, Trajectory, on_host
 from .device_rollout import DeviceRollout
 from .remembering import INFO
 from .rollout import RolloutWorker
@@ -34,6 +34,7 @@ def evaluate(
     episodes: int,
     discount: float,
     progress: Callable[[int], None] | None = None,
+    take: Callable[[dict[str, Array]], None] | None = None,
 ) -> TrialRecorder:
     """Record `episodes` episodes of a new worker that holds the weights to test.
 
@@ -47,6 +48,7 @@ def evaluate(
         episodes: how many complete episodes to record.
         discount: of the reward-prediction error.
         progress: called now and then with the number of episodes complete.
+        take: is given the table in parts, see `TrialRecorder.take`; the recorder keeps returns and lengths only.
     """
     recorder = TrialRecorder(worker.env.info_spec, worker.spec.num_envs, episodes)
     while not recorder.done:
@@ -63,6 +65,8 @@ def evaluate(
         for t in range(played.unroll_length):
             info = {key: column[t] for key, column in told.items()}
             recorder.add(info, reward[t], ended[t], **{key: column[t] for key, column in columns.items()})
+        if take is not None and (len((part := recorder.take())["episode"]) or recorder.done):
+            take(part)
         if progress is not None:
             progress(recorder.completed)
     return recorder

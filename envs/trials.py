@@ -75,6 +75,7 @@ class TrialRecorder:
         if episodes < 1:
             raise ValueError(f"at least one episode has to be recorded, got {episodes}")
         self._columns: dict[str, list[Array]] = {}
+        self._taken = 0
         self._keys = [key for key in info_spec if key != "trial_done"]
         self._episode = np.arange(num_envs)
         self._num_envs = num_envs
@@ -105,7 +106,7 @@ class TrialRecorder:
         if rows.size:
             values = {key: info[key][rows] for key in self._keys}
             values |= {key: value[rows] for key, value in extra.items()}
-            values |= {"episode": self._episode[rows].copy(), "_step": self._steps[rows].copy()}
+            values |= {"episode": self._episode[rows].astype(np.int32), "_step": self._steps[rows].astype(np.int32)}
             for key, value in values.items():
                 self._columns.setdefault(key, []).append(value)
         if ended.any():
@@ -117,12 +118,28 @@ class TrialRecorder:
             self._return[ended] = 0
 
     def trials(self) -> dict[str, Array]:
-        """The table of all complete episodes so far, sorted by episode and order of play."""
+        """The table of all complete episodes so far that were not taken, sorted by episode and order of play."""
         if not self._columns:
             return {key: np.zeros(0) for key in (*self._keys, "episode", "steps")}
         table = {key: np.concatenate(parts) for key, parts in self._columns.items()}
-        complete = np.isfinite(self.returns[table["episode"]])
-        table = {key: value[complete] for key, value in table.items()}
+        return self._sorted(table, np.isfinite(self.returns[table["episode"]]))
+
+    def take(self) -> dict[str, Array]:
+        """The next whole episodes in the order of their numbers, sorted; the recorder forgets them.
+
+        Called now and then, what it gives is the same table in parts, and what is kept stays small.
+        """
+        last = min(int(self._episode.min()), self._episodes)
+        if not self._columns or last == self._taken:
+            return {key: np.zeros(0) for key in (*self._keys, "episode", "steps")}
+        self._taken = last
+        table = {key: np.concatenate(parts) for key, parts in self._columns.items()}
+        over = table["episode"] < last
+        self._columns = {key: [value[~over]] for key, value in table.items()}
+        return self._sorted(table, over)
+
+    def _sorted(self, table: Mapping[str, Array], which: Mask) -> dict[str, Array]:
+        table = {key: value[which] for key, value in table.items()}
         order = np.lexsort((table["_step"], table["episode"]))
         table = {key: value[order] for key, value in table.items()}
         step, episode = table.pop("_step"), table["episode"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from ...actors.rollout import RolloutWorker, WorkerSpec
 from ...actors.video import film_episode, save_gif
 from ...envs import registry
 from ...envs.groups import groups_of
-from ...envs.memory import gate_by_unit, memory_figures, memory_measures
+from ...envs.memory import memory_figures
 from ...envs.tensors import NoTensorTaskError
 from ...envs.trials import Evaluation
 from ...learner import snapshot
@@ -31,6 +30,7 @@ from ..engines.specs import Worker
 from .film import action_names, with_thoughts
 from .folder import RunFolder
 from .measures import flatten, results_table
+from .trial_table import TrialTable
 
 EVALUATION_STREAM = 1_000_000
 """In the place of an actor's number: seeds of the evaluation, which no actor has."""
@@ -40,48 +40,49 @@ UNROLL = 100
 FILM = "episode.gif"
 """In a run's figures: one episode."""
 
-BOOK_KEEPING = {"task", "seed", "episodes", "env_steps", "training_episodes", "wall_s", "steps_per_second"}
+BOOK_KEEPING = {
+    "task",
+    "seed",
+    "episodes",
+    "analysed_episodes",
+    "env_steps",
+    "training_episodes",
+    "wall_s",
+    "steps_per_second",
+}
 """Names in `results.json` that are no measures of behaviour."""
 
 
-@dataclass(frozen=True)
-class Played:
-    """What fresh episodes with frozen weights gave."""
+def evaluate_checkpoint(
+    config: TrainConfig, checkpoint: Checkpoint, path: Path
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Play fresh episodes with a checkpoint's weights; the table of trials is written to `path`.
 
-    measures: dict[str, Any]
-    """By their names in `results.json`."""
-    trials: dict[str, Array]
-    """The table of trials, see `envs.trials`."""
-    memory: dict[str, Array]
-    """See `envs.trials.Evaluation.memory`."""
-
-
-def evaluate_checkpoint(config: TrainConfig, checkpoint: Checkpoint) -> Played:
-    """Play fresh episodes with a checkpoint's weights.
+    Returns:
+        The measures by their names in `results.json`, and what an episodic memory held (`envs.trials.Evaluation`).
 
     Raises:
         ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action).
     """
     worker = _prepared(_worker(config, checkpoint), config, checkpoint)
-    with console.status("evaluating") as status:
-        total = config.evaluate.episodes
-        recorder = evaluate(
-            worker, total, config.algo.discount, lambda done: status.update(f"evaluating: {done}/{total} episodes")
-        )
-    trials = recorder.trials()
-    units = trials.pop("gate_by_unit", None)
     settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
-    task = registry.get(config.task_name)
-    measures = {
+    total = config.evaluate.episodes
+    with console.status("evaluating") as status, TrialTable(path, registry.get(config.task_name), settings) as table:
+        recorder = evaluate(
+            worker,
+            total,
+            config.algo.discount,
+            lambda done: status.update(f"evaluating: {done}/{total} episodes"),
+            table.add,
+        )
+        measures = table.measures()
+    played = {
+        "analysed_episodes": table.analysed_episodes,
         "return": float(recorder.returns.mean()),
         "episode_length": float(recorder.lengths.mean()),
-        **task.summarise(trials, settings),
-        **task.analyse(trials, settings),
-        **memory_measures(trials, task.condition),
+        **measures,
     }
-    if units is not None:
-        measures["gate_by_unit"] = gate_by_unit(trials, units, task.condition)
-    return Played(measures, trials, worker.memory.last_life if worker.memory is not None else {})
+    return played, worker.memory.last_life if worker.memory is not None else {}
 
 
 def _spec(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> WorkerSpec:
@@ -137,7 +138,8 @@ def evaluate_run(
     Returns:
         The results, and the paths of the figures (PNG) and of the film.
     """
-    played = evaluate_checkpoint(config, checkpoint)
+    output.path.mkdir(parents=True, exist_ok=True)
+    measures, memory = evaluate_checkpoint(config, checkpoint, output.evaluation)
     counters = checkpoint.scalars
     wall_s = float(counters.get("wall_s", 0.0))
     results = {
@@ -148,11 +150,9 @@ def evaluate_run(
         "training_episodes": counters.get("episodes", 0),
         "wall_s": wall_s,
         "steps_per_second": counters["env_steps"] / wall_s if wall_s else 0.0,
-        **played.measures,
+        **measures,
     }
-    output.path.mkdir(parents=True, exist_ok=True)
-    output.write_trials(played.trials)
-    output.write_memory(played.memory)
+    output.write_memory(memory)
     output.write_results(results)
     with console.status("drawing"):
         pictures = output.write_figures(draw([as_evaluation(config, output, folder)], config))

@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from safetensors.numpy import load_file, save_file
 
 from ...learner.checkpoint import CheckpointFolder
 from ...replay.trajectory import Array
+from .trial_table import read_trials
 
 
 class NotARunFolderError(ValueError):
@@ -149,12 +148,8 @@ class RunFolder:
         results: dict[str, Any] = json.loads(self.results.read_text())
         return results
 
-    def write_trials(self, trials: Mapping[str, Array]) -> None:
-        """`evaluation.parquet`: one row a trial."""
-        pq.write_table(pa.table({name: pa.array(column) for name, column in trials.items()}), self.evaluation)
-
     def read_trials(self) -> dict[str, Array]:
-        """What `write_trials` wrote, as columns.
+        """The first block of the table of trials (see `trial_table.py`), as columns.
 
         Raises:
             NotARunFolderError: if the run was not evaluated yet (and how to do that).
@@ -162,8 +157,7 @@ class RunFolder:
         if not self.evaluation.is_file():
             way_out = f"prefrontal evaluate {shlex.quote(f'run={self.location}')}"
             raise NotARunFolderError(f"{self.location} has no evaluation.parquet yet: run `{way_out}` first")
-        table = pq.read_table(self.evaluation)
-        return {name: table[name].to_numpy() for name in table.column_names}
+        return read_trials(self.evaluation)
 
     def write_memory(self, memory: Mapping[str, Array]) -> None:
         """`memory.safetensors`: what an episodic memory held at the end of a life; no file for an agent without."""
