@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..learner.losses import log_prob
 from ..models.acting import Acting
 from ..models.agent import Seen
 from ..models.core import State
@@ -170,17 +171,16 @@ class Recorder(Generic[D]):
 
     def trajectory(self, acting: Acting, state: State, params_version: int, actor_id: int) -> Trajectory:
         """The whole, once all steps are recorded; `state` is the one of t = 0, and logits and actions `acting`'s."""
-        view, actions = self._view, acting.actions
-        log_policy = torch.log_softmax(acting.logits, dim=-1)
+        view = self._view
         return Trajectory(
             obs=self._obs,
             first=self._first,
             prev_action=self._prev_action,
             prev_reward=self._prev_reward,
-            action=view(actions),
+            action=view(acting.actions),
             reward=self._reward,
             discount=view((~self.terminated).float()),
-            behaviour_logp=view(log_policy.gather(-1, actions.unsqueeze(-1)).squeeze(-1)),
+            behaviour_logp=view(log_prob(acting.logits, acting.actions)),
             initial_state=tuple(view(component) for component in state),
             recall=tuple(view(torch.stack(component)) for component in zip(*self._recalls, strict=True)),
             last=join_last([(part, 0) for part in self._last]),

@@ -18,16 +18,24 @@ class Losses:
     entropy: Tensor
 
 
+def _log_policy(logits: Tensor) -> Tensor:
+    """log π [A, ...], the actions first: torch's softmax is slow along an axis of few numbers, and fast across rows."""
+    return torch.log_softmax(logits.movedim(-1, 0).contiguous(), dim=0)
+
+
+def _chosen(log_policy: Tensor, action: Tensor) -> Tensor:
+    return log_policy.gather(0, action.unsqueeze(0)).squeeze(0)
+
+
 def log_prob(logits: Tensor, action: Tensor) -> Tensor:
     """log π(a) of a categorical policy: logits [..., A] and actions (int64) [...] give [...]."""
-    return torch.log_softmax(logits, dim=-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    return _chosen(_log_policy(logits), action)
 
 
 def log_prob_and_entropy(logits: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
     """log π(a) and the policy's entropy in nats, both [...], from one softmax; arguments as in `log_prob`."""
-    log_policy = torch.log_softmax(logits, dim=-1)
-    chosen = log_policy.gather(-1, action.unsqueeze(-1)).squeeze(-1)
-    return chosen, -(log_policy.exp() * log_policy).sum(-1)
+    log_policy = _log_policy(logits)
+    return _chosen(log_policy, action), -(log_policy.exp() * log_policy).sum(0)
 
 
 def actor_critic_loss(
