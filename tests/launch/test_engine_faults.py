@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import numpy as np
 import psutil
 import pytest
 import ray
@@ -128,3 +129,15 @@ def test_a_learner_that_hangs_is_replaced_and_its_replacement_too(engine_of, mon
     os.kill(processes("RemoteLearner")[-1], signal.SIGKILL)
     with pytest.raises(LearnerFailedError, match=r"learner\.max_restarts"):
         steps_until_replaced(engine)
+
+
+def test_gradients_over_ray_repeat_bit_for_bit_and_resume_exactly(engine_of):
+    """Twice the same run, and N + resume + N against 2 N, each in processes of its own."""
+    whole = engine_of(GRADIENTS)
+    steps(whole, 3)
+    half = whole.checkpoint({})
+    steps(whole, 3)
+    for again, missing in ((engine_of(GRADIENTS), 6), (engine_of(GRADIENTS, checkpoint=half), 3)):
+        steps(again, missing)
+        assert again.parameters().version == whole.parameters().version == 6
+        assert np.array_equal(again.parameters().vector, whole.parameters().vector)
