@@ -12,7 +12,8 @@ from torch import Tensor
 from ..envs.vector import Cue
 from ..models.agent import Agent
 from ..models.core import State
-from ..models.dnd import Neighbours, Recall
+from ..models.dnd import Neighbours
+from ..models.recall import Recall
 
 Array = NDArray[Any]
 
@@ -32,7 +33,7 @@ class Remembering:
         """What the first row's memory held at the end of its last life (see `Dictionary.contents`)."""
 
     def recall(self, cue: Cue) -> tuple[tuple[Tensor, ...], dict[str, Array]]:
-        """What the agent is given in this step (see `models.dnd.Recall`), and the notes of `INFO`."""
+        """What the agent is given in this step (see `models.recall.Recall`), and the notes of `INFO`."""
         if cue.new_life.any():
             if cue.new_life[0] and self.dictionary.writes[0]:
                 self.last_life = self.dictionary.contents(0)

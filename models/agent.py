@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from ..conf.settings import Count, Many, Number, Text, settings
 from .core import Core, Inputs, InputSizes, State
-from .dnd import Dictionary, MemoryConfig, Recall, inverse_kernel_mean
+from .dnd import Dictionary, MemoryConfig
 from .encoders import EncoderName, make_encoder
 from .ep_lstm import EpLSTM
 from .kernels import library
+from .recall import Recall, inverse_kernel_mean
 from .recurrent import Recurrent
 from .stacked import StackedLSTM
 
@@ -86,7 +87,7 @@ class Seen(NamedTuple):
     first: Tensor | None
     """[B] bool, True where an episode starts; of a step also None: none starts in it (saves the reset)."""
     recall: Sequence[Tensor] = ()
-    """What the episodic memory returned, a `models.dnd.Recall` or its values alone; empty without one."""
+    """What the episodic memory returned, a `models.recall.Recall` or its values alone; empty without one."""
 
     def at(self, t: int) -> Seen:
         """Step t of an unroll."""

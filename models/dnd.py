@@ -2,10 +2,7 @@
 
 It lives where the agent acts (Pritzel et al. 2017; Ritter et al. 2018). A life stores keys with values (cell states,
 without gradients) in a ring: past its capacity the oldest entry is overwritten. A query returns its nearest
-neighbours. What was returned is recorded (`Recall`) and the learner is given the record, so that it needs no memory of
-its own. With one neighbour, the published rule, what is recalled is its value. With more it is the values' mean,
-weighted by the inverse kernel `1 / (distance + 0.001)`, which the learner computes again from its own query: this is
-how an encoder of queries is trained.
+neighbours. This is the store, in NumPy; what the network makes of the neighbours is `models/recall.py`.
 """
 
 from __future__ import annotations
@@ -14,17 +11,16 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..conf.settings import Count, CountOrZero, Number, settings
 
 Array = NDArray[Any]
 
-_ROUNDING = 32 * torch.finfo(torch.float32).eps
+_ROUNDING = 32 * np.finfo(np.float32).eps
 """Similarities that differ by less than this, relatively, are equal: rounding must not decide between equal keys."""
-_SOFTENING = 1e-3
+_SHORTEST = 1e-8
+"""Product of lengths below which vectors have no direction, and no cosine."""
 
 
 @settings
@@ -60,49 +56,16 @@ class MemoryConfig:
             )
 
 
-class Recall(NamedTuple):
-    """What a query returned: k neighbours, the most similar first. With k = 1 only `values` is kept."""
-
-    values: Tensor
-    """[..., k, H], 0 where nothing was found; with k = 1 [..., H]."""
-    found: Tensor
-    """[..., k] bool"""
-    keys: Tensor
-    """[..., k, K]"""
-    query: Tensor
-    """[..., Q] as the task gave it."""
-
-
-def distance(kernel: str, keys: Tensor, query: Tensor) -> Tensor:
-    """Between keys [..., n, K] and a query [..., K]: 1 - cosine, sum of differences, or squared Euclidean."""
-    query = query.unsqueeze(-2)
+def similarity(kernel: str, keys: Array, query: Array) -> Array:
+    """What thresholds are compared with, of keys [b, n, K] and a query [b, K]: the cosine, or the negative L1 or
+    Euclidean distance."""
+    query = query[:, None]
     if kernel == "cosine":
-        return 1 - torch.cosine_similarity(keys, query, dim=-1)
-    if kernel == "l1":
-        return (keys - query).abs().sum(-1)
-    return (keys - query).square().sum(-1)
-
-
-def similarity(kernel: str, keys: Tensor, query: Tensor) -> Tensor:
-    """What thresholds are compared with: the cosine, or the negative L1 or Euclidean distance."""
-    between = distance(kernel, keys, query)
-    return 1 - between if kernel == "cosine" else -between if kernel == "l1" else -between.sqrt()
-
-
-def inverse_kernel_mean(kernel: str, values: Tensor, found: Tensor, keys: Tensor, query: Tensor) -> Tensor:
-    """Mean of values [..., k, H] weighted by `1 / (distance + 0.001)`; 0 where none was found.
-
-    Args:
-        kernel: as `MemoryConfig.kernel`.
-        values: [..., k, H].
-        found: [..., k] bool.
-        keys: [..., k, K].
-        query: [..., K], encoded like the keys.
-    """
-    weight = found / (distance(kernel, keys, query) + _SOFTENING)
-    total = weight.sum(-1, keepdim=True)
-    share = weight / torch.where(total > 0, total, torch.ones_like(total))
-    return (share.unsqueeze(-1) * values).sum(-2)
+        lengths = np.linalg.norm(keys, axis=-1) * np.linalg.norm(query, axis=-1)
+        cosine: Array = (keys * query).sum(-1) / np.maximum(lengths, _SHORTEST)
+        return cosine
+    apart: Array = np.linalg.norm(keys - query, ord=1 if kernel == "l1" else 2, axis=-1)
+    return -apart
 
 
 class Neighbours(NamedTuple):
@@ -188,7 +151,7 @@ class Dictionary:
         new = np.ones(len(lives), dtype=bool)
         if self.config.replace_above is not None:
             nearest = self._nearest(key, lives)[0][:, 0]
-            alike = self._similarity(self._keys[lives, :-1, nearest][:, None], key)[:, 0]
+            alike = similarity(self.config.kernel, self._keys[lives, :-1, nearest][:, None], key)[:, 0]
             new = (self._entries[lives] == 0) | (alike <= self.config.replace_above)
             place = np.where(new, place, nearest)
         self._make_room(int(place.max()) + 1)
@@ -233,11 +196,8 @@ class Dictionary:
             score[lives, place] = -np.inf
         if self.config.threshold is not None:
             chosen = np.take_along_axis(keys[:, :-1], places[:, None], axis=2).swapaxes(1, 2)
-            found &= self._similarity(chosen, query) >= self.config.threshold
+            found &= similarity(self.config.kernel, chosen, query) >= self.config.threshold
         return places, found
-
-    def _similarity(self, keys: Array, query: Array) -> Array:
-        return similarity(self.config.kernel, torch.from_numpy(keys), torch.from_numpy(query)).numpy()
 
     def _make_room(self, needed: int) -> None:
         room = self._written.shape[1]

@@ -69,7 +69,7 @@ class Trajectory:
     initial_state: tuple[Data, ...]
     """Recurrent state at t = 0 (before a reset that `first[0]` asks for), one [B, H] a component."""
     recall: tuple[Data, ...]
-    """What the agent's episodic memory returned in each step, [T+1, B, ...] a component (`models.dnd.Recall`): the
+    """What the agent's episodic memory returned in each step, [T+1, B, ...] a component (`models.recall.Recall`): the
     values alone, [T+1, B, H], with one neighbour; empty for an agent without a memory."""
     last: LastSteps | None
     """Truncated episodes, or None when there was none."""

@@ -171,7 +171,7 @@ class EpisodicTwoStepEnv(VectorTask):
         shown, ended_with = self.shown(), self._ended_with
         first = self._ended_with < 0
         query, key = (
-            2 * self._bits(context) - 1 if context[0] >= 0 else self._no_key for context in (shown, ended_with)
+            2 * self._bits(context) - 1 if context[0] >= 0 else self._no_key.copy() for context in (shown, ended_with)
         )
         return Cue(first, query, shown >= 0, key, ~first, ended_with, shown)
 

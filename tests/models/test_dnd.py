@@ -13,8 +13,9 @@ from prefrontal.actors.rollout import RolloutWorker, WorkerSpec
 from prefrontal.conf.checking import checked
 from prefrontal.learner.batch import make_batch
 from prefrontal.models.agent import ModelConfig, Seen
-from prefrontal.models.dnd import Dictionary, MemoryConfig, inverse_kernel_mean
+from prefrontal.models.dnd import Dictionary, MemoryConfig
 from prefrontal.models.flat import to_vector
+from prefrontal.models.recall import inverse_kernel_mean
 
 CPU = torch.device("cpu")
 KEY, VALUE = 3, 2

@@ -1,10 +1,14 @@
-"""The program in a process of its own, for the tests of whole runs."""
+"""The program in a process of its own, for the tests of whole runs.
+
+`call` waits for the end, `start` is for tests about the process itself: its start, signals, death.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+from forking import forked
 from prefrontal.learner.checkpoint import CheckpointFolder
 
 PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
@@ -19,18 +23,10 @@ def start(folder, *arguments, **options):
 
 
 def call(folder, *arguments, status=0, timeout=240, stdin=None):
-    done = subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        input=stdin,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout[-3000:]
-    return done.stdout
+    """What it printed; it must end with this exit code."""
+    code, output = forked(list(arguments), folder, stdin, timeout)
+    assert code == status, output[-3000:]
+    return output
 
 
 def runs(folder, task="two_step"):
