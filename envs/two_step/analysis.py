@@ -74,7 +74,7 @@ def lag_regression(trials: Trials, lags: int = LAGS, ridge: float = 1.0) -> dict
     def loss(weights: Array) -> tuple[float, Array]:
         margin = target * (design @ weights)
         value = np.logaddexp(0.0, -margin).sum() + 0.5 * ridge * weights @ weights
-        gradient = -(design * (target / (1 + np.exp(np.clip(margin, -50, 50))))[:, None]).sum(0) + ridge * weights
+        gradient = -(target / (1 + np.exp(np.clip(margin, -50, 50)))) @ design + ridge * weights
         return float(value), gradient
 
     weights = optimize.minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B").x[1:].reshape(4, lags)

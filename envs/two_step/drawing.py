@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 def figures(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> dict[str, Figure]:
     """Stay probabilities (main), lag regression, prediction errors of a network, learning curve."""
     drawn = {"stay_probability": _draw_stay(evaluations, settings)}
-    if any(any(lag_regression(e.trials).values()) for e in evaluations):
-        drawn["lag_regression"] = _draw_lags(evaluations)
+    if fits := [fit for e in evaluations if all((fit := lag_regression(e.trials)).values())]:
+        drawn["lag_regression"] = _draw_lags(fits)
     if all("rpe" in e.trials for e in evaluations):
         drawn["prediction_errors"] = _draw_errors(evaluations, settings)
     figure, (axis,) = new_figure()
@@ -85,9 +85,8 @@ def _title(evaluations: Sequence[Evaluation]) -> str:
     return "two-step task" + (f", {len(evaluations)} seeds" if len(evaluations) > 1 else "")
 
 
-def _draw_lags(evaluations: Sequence[Evaluation]) -> Figure:
+def _draw_lags(fits: Sequence[Mapping[str, list[float]]]) -> Figure:
     figure, axes = new_figure(2, 3.4)
-    fits = [fit for e in evaluations if all((fit := lag_regression(e.trials)).values())]
     for axis, kind in zip(axes, ("common", "uncommon"), strict=True):
         for outcome, color in (("rewarded", GREEN), ("unrewarded", GREY)):
             mean, sd = mean_and_sd([np.array(fit[f"{outcome}_{kind}"]) for fit in fits])

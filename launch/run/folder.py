@@ -187,7 +187,7 @@ class RunFolder:
         for name, figure in figures.items():
             # Laid out once, for both files and for whoever draws it again: that takes longer than to write them.
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")
+            figure.set_layout_engine(None)
             size = figure.get_tightbbox().padded(0.1)
             for suffix in ("svg", "png"):
                 path = self.figures / f"{name}.{suffix}"
