@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..random_agent import RandomAgent
 from ..vector import Array, Mask, VectorTask
 from .env import BarcodeBanditEnv
 
 
-class Random:
+class Random(RandomAgent[BarcodeBanditEnv]):
     """Pulls at random."""
 
     def __init__(self, env: VectorTask) -> None:
-        if not isinstance(env, BarcodeBanditEnv):
-            raise TypeError(f"these baselines play barcode_bandit, not {type(env).__name__}")
-        self.env = env
-        self.settings = env.settings
-        self.rng = np.random.default_rng(0)
-
-    def begin(self, which: Mask) -> None:
-        """See `envs.trials.Baseline`."""
-
-    def act(self, obs: Array) -> Array:
-        """See `envs.trials.Baseline`."""
-        return self.rng.integers(self.settings.arms, size=len(obs))
-
-    def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
-        """See `envs.trials.Baseline`."""
+        super().__init__(env, BarcodeBanditEnv)
+        self.settings = self.env.settings
 
 
 class IdealObserver(Random):

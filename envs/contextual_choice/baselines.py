@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..random_agent import RandomAgent
 from ..vector import Array, Mask, VectorTask
 from .env import ContextualChoiceEnv
 
 
-class Random:
+class Random(RandomAgent[ContextualChoiceEnv]):
     """Answers at random."""
 
     def __init__(self, env: VectorTask) -> None:
-        if not isinstance(env, ContextualChoiceEnv):
-            raise TypeError(f"these baselines play contextual choice, not {type(env).__name__}")
-        self.env = env
-        self.settings = env.settings
-        self.rng = np.random.default_rng(0)
-
-    def begin(self, which: Mask) -> None:
-        """See `envs.trials.Baseline`."""
-
-    def act(self, obs: Array) -> Array:
-        """See `envs.trials.Baseline`."""
-        return self.rng.integers(2, size=len(obs))
-
-    def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
-        """See `envs.trials.Baseline`."""
+        super().__init__(env, ContextualChoiceEnv)
+        self.settings = self.env.settings
 
 
 class Oracle(Random):

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from ..random_agent import RandomAgent
+from ..vector import VectorTask
 
-from ..vector import Array, Mask, VectorTask
 
-
-class Random:
+class Random(RandomAgent[VectorTask]):
     """Takes each action equally often."""
 
     def __init__(self, env: VectorTask) -> None:
-        self._actions = int(env.single_action_space.n)  # type: ignore[attr-defined]  # tasks have discrete actions
-        self._rng = np.random.default_rng(0)
-
-    def begin(self, which: Mask) -> None:
-        """See `envs.trials.Baseline`."""
-
-    def act(self, obs: Array) -> Array:
-        """See `envs.trials.Baseline`."""
-        return self._rng.integers(self._actions, size=len(obs))
-
-    def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
-        """See `envs.trials.Baseline`."""
+        super().__init__(env, VectorTask)
 
 
 BASELINES = {"random": Random}

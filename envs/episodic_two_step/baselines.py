@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..random_agent import RandomAgent
 from ..two_step.baselines import posterior
 from ..vector import Array, Mask, VectorTask
 from .env import EpisodicTwoStepEnv
 
 
-class Random:
+class Random(RandomAgent[EpisodicTwoStepEnv]):
     """Chooses at random."""
 
     def __init__(self, env: VectorTask) -> None:
-        if not isinstance(env, EpisodicTwoStepEnv):
-            raise TypeError(f"these baselines play episodic_two_step, not {type(env).__name__}")
-        self.env = env
-        self.settings = env.settings
-        self.rng = np.random.default_rng(0)
-
-    def begin(self, which: Mask) -> None:
-        """See `envs.trials.Baseline`."""
-
-    def act(self, obs: Array) -> Array:
-        """See `envs.trials.Baseline`."""
-        return self.rng.integers(2, size=len(obs))
-
-    def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
-        """See `envs.trials.Baseline`."""
+        super().__init__(env, EpisodicTwoStepEnv)
+        self.settings = self.env.settings
 
 
 class IdealObserver(Random):

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from ..vector import Array, Mask, VectorTask
+from ..random_agent import RandomAgent
+from ..vector import Array, VectorTask
 from .actions import actions_of
 from .env import ScreenEnv
 from .geometry import DEGREES_PER_UNIT, REACH, RISE
@@ -17,26 +18,13 @@ PICTURE_DEGREES = math.degrees(math.atan(REACH / 2))
 _LEVEL = math.degrees(math.atan(RISE))
 
 
-class Random:
+class Random(RandomAgent[ScreenEnv]):
     """Takes each action equally often."""
 
     def __init__(self, env: VectorTask) -> None:
-        if not isinstance(env, ScreenEnv):
-            raise TypeError(f"these baselines play psychlab_harlow on our own screen, not {type(env).__name__}")
-        self.env = env
-        self.rng = np.random.default_rng(0)
-        self.looks = actions_of(env.settings.actions).looks(env.settings.turn)
+        super().__init__(env, ScreenEnv)
+        self.looks = actions_of(self.env.settings.actions).looks(self.env.settings.turn)
         """[A, P, 2] units a frame of each part of an action."""
-
-    def begin(self, which: Mask) -> None:
-        """See `envs.trials.Baseline`."""
-
-    def act(self, obs: Array) -> Array:
-        """See `envs.trials.Baseline`."""
-        return self.rng.integers(len(self.looks), size=len(obs))
-
-    def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
-        """See `envs.trials.Baseline`."""
 
 
 class Guess(Random):

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..random_agent import RandomAgent
 from ..vector import Array, Mask, VectorTask
 from .env import LEFT, RIGHT, PictureNumbersEnv
 
 
-class Random:
+class Random(RandomAgent[PictureNumbersEnv]):
     """Takes either picture."""
 
     def __init__(self, env: VectorTask) -> None:
-        if not isinstance(env, PictureNumbersEnv):
-            raise TypeError(f"these baselines play psychlab_ids, not {type(env).__name__}")
-        self.env = env
-        self.rng = np.random.default_rng(0)
-
-    def begin(self, which: Mask) -> None:
-        """See `envs.trials.Baseline`."""
-
-    def act(self, obs: Array) -> Array:
-        """See `envs.trials.Baseline`."""
-        return self.rng.integers(2, size=len(obs))
-
-    def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
-        """See `envs.trials.Baseline`."""
+        super().__init__(env, PictureNumbersEnv)
 
 
 class Ideal(Random):

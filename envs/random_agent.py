@@ -1,0 +1,40 @@
+"""The baseline that acts at random, which the others of a task are made from."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from .vector import Array, Mask, VectorTask
+
+Env = TypeVar("Env", bound=VectorTask)
+
+
+class RandomAgent(Generic[Env]):
+    """Takes each action equally often (see `envs.trials.Baseline`).
+
+    Args:
+        env: the environment to be played.
+        plays: what it must be.
+
+    Raises:
+        TypeError: if it is another one.
+    """
+
+    def __init__(self, env: VectorTask, plays: type[Env]) -> None:
+        if not isinstance(env, plays):
+            raise TypeError(f"this baseline plays {plays.__name__}, not {type(env).__name__}")
+        self.env: Env = env
+        self.rng = np.random.default_rng(0)
+        self._num_actions = int(env.single_action_space.n)  # type: ignore[attr-defined]  # tasks have discrete actions
+
+    def begin(self, which: Mask) -> None:
+        """See `envs.trials.Baseline`."""
+
+    def act(self, obs: Array) -> Array:
+        """See `envs.trials.Baseline`."""
+        return self.rng.integers(self._num_actions, size=len(obs))
+
+    def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
+        """See `envs.trials.Baseline`."""
