@@ -77,8 +77,8 @@ def called(arguments: Sequence[str]) -> int:
         return 0
     if verb not in VERBS:
         close = difflib.get_close_matches(verb, VERBS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        print(f"there is no verb '{verb}'{hint}\n\n{_help()}", file=sys.stderr)
+        hint = f"; did you mean {close[0]}?" if close else "."
+        print(f"error: there is no verb '{verb}'{hint} There is: {', '.join(VERBS)}", file=sys.stderr)
         return 2
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -27,7 +27,8 @@ def explained(error: BaseException) -> str | None:
         return f"{error.override}: not understood; {_GRAMMAR}"
     cause = error.__cause__
     if isinstance(error, HydraException) and isinstance(cause, OmegaConfBaseException) and cause.full_key:
-        return _of_a_setting(cause)
+        asked = re.match(r"Could not override '(.+?)'", str(error))
+        return _of_a_setting(cause, asked[1] if asked else "")
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {_first_line(error)}"
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -44,12 +45,12 @@ def _of_several_values(text: str) -> str | None:
     return f"{found[1]}: several values are tried one by one with -m; a list stands in brackets, text in quotes"
 
 
-def _of_a_setting(cause: OmegaConfBaseException) -> str:
+def _of_a_setting(cause: OmegaConfBaseException, asked: str) -> str:
     parent = cause.parent_node
     if not isinstance(parent, Mapping) or cause.key in parent:
         return f"{cause.full_key}: {_first_line(cause)}"
-    above = str(cause.full_key).rpartition(".")[0]
-    return unknown(str(cause.full_key), (joined(above, str(name)) for name in parent if name != "hydra"))
+    name, above = str(cause.full_key), str(cause.full_key).rpartition(".")[0]
+    return unknown(asked or name, (joined(above, str(other)) for other in parent if other != "hydra"))
 
 
 def _first_line(error: BaseException) -> str:

@@ -65,6 +65,7 @@ def evaluate_checkpoint(
         ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action).
     """
     worker = _prepared(_worker(config, checkpoint), config, checkpoint)
+    path.parent.mkdir(parents=True, exist_ok=True)  # only now: an agent that cannot play leaves nothing
     settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
     total = config.evaluate.episodes
     with console.status("evaluating") as status, TrialTable(path, registry.get(config.task_name), settings) as table:
@@ -138,7 +139,6 @@ def evaluate_run(
     Returns:
         The results, and the paths of the figures (PNG) and of the film.
     """
-    output.path.mkdir(parents=True, exist_ok=True)
     measures, memory = evaluate_checkpoint(config, checkpoint, output.evaluation)
     counters = checkpoint.scalars
     wall_s = float(counters.get("wall_s", 0.0))

@@ -148,27 +148,20 @@ def test_a_task_that_always_fails_ends_with_its_traceback(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "task=two_stepp"], "two_step"),
-        (["train", "task.comon=0.9"], "Key 'comon' is not in struct"),
-        (["train", "task.common=1.5", "cluster=none"], "task.common=1.5: a number, 0 to 1"),
-        (["train", "model.core=transformer"], "model.core=transformer: one of lstm, gru, stacked_lstm"),
-        (["train", "algo.returns=montecarlo"], "algo.returns=montecarlo: one of vtrace, gae, n_step, td0"),
+        (["train", "task=two_stepp"], "did you mean task=two_step?"),
+        (["train", "task.comon=0.9"], "did you mean task.common?"),
         (["train", "actors.num=many"], "actors.num=many: a whole number, at least 1, or auto"),
         (["train", "actors.num=4000"], "the run asks for 4000 CPUs"),
         (["train", "algo.batch_unrolls=50"], "can never be complete"),
         (["train", "cluster=127.0.0.1:1"], "no Ray answers at 127.0.0.1:1"),
         (["train", "cluster=somewhere"], "use none, local, auto or an address"),
-        (["train", "resume=/nowhere"], "there is no folder /nowhere"),
-        (["train", "resume=."], "is not a run folder"),
-        (["evaluate", "run=/nowhere"], "there is no folder /nowhere"),
-        (["figures", "run=nothing*"], "nothing matches"),
-        (["play", "task=two_step", "task.trials=0"], "task.trials=0: a whole number, at least 1"),
+        (["evaluate", "run=a folder [1], seed=0"], "a folder [1], seed=0"),
         (["dance"], "there is no verb 'dance'"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_wrong_inputs_name_the_cause_and_the_way_out(tmp_path, arguments, message):
-    output = call(tmp_path, *arguments, status=1 if "two_stepp" in str(arguments) or "comon" in str(arguments) else 2)
+    output = call(tmp_path, *arguments, status=2)
     assert message in output
     assert "Traceback" not in output
     assert not list(tmp_path.rglob("checkpoints"))

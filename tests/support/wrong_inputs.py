@@ -1,0 +1,218 @@
+"""Command lines that cannot be, made from the declared types and ranges of the settings of every verb and task.
+
+`python tests/support/wrong_inputs.py` prints them with what the program says, as a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import pydantic
+from annotated_types import Ge, Gt, Le, Lt, MultipleOf
+from prefrontal.conf.settings import is_settings
+from prefrontal.envs import registry
+from prefrontal.launch import cli
+from prefrontal.launch.config import TrainConfig
+from prefrontal.launch.verbs.bench import BenchSettings
+from prefrontal.launch.verbs.evaluate import EvaluateSettings
+from prefrontal.launch.verbs.figures import FiguresSettings
+from prefrontal.launch.verbs.play import PlaySettings
+from prefrontal.launch.verbs.pretrain import PretrainSettings
+
+RUN = "trained"
+"""Folder of the run that is evaluated and drawn."""
+
+ONE_PROCESS = ("cluster=none",)
+GIVEN = {
+    "evaluate": (f"run={RUN}",),
+    "figures": (f"run={RUN}",),
+    "train": (*ONE_PROCESS, "model=ep_lstm"),
+    "bench": ONE_PROCESS,
+}
+"""What a verb needs beside the wrong value."""
+
+
+class WrongInput(NamedTuple):
+    """A command line, and what its error has to name."""
+
+    arguments: tuple[str, ...]
+    named: str
+
+    def __str__(self) -> str:
+        return " ".join(self.arguments)
+
+
+def outside(annotation: Any) -> list[str]:
+    """Values, as they are written, that a declared type does not hold."""
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        words = {str(choice) for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)}
+        return [value for value in outside(kinds[0]) if value not in words]
+    if get_origin(annotation) is Literal:
+        return ["nosuch", "null"]
+    base, *bounds = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    if base is bool:
+        return ["maybe", "2", "null"]
+    if base is int:
+        return ["abc", "1.5", *_beyond(bounds, 1)]
+    if base is float:
+        return ["abc", "nan", "inf", *_beyond(bounds, 0.25)]
+    if get_origin(base) is tuple:
+        items = outside(get_args(base)[0])
+        length = 2 if get_args(base)[-1] is Ellipsis else len(get_args(base))
+        return ["3", *(f"[{','.join([item] * length)}]" for item in items)]
+    if base is str:
+        return ["../up"] if any(isinstance(bound, pydantic.StringConstraints) for bound in bounds) else []
+    return ["3"] if get_origin(base) is dict or is_settings(base) else []
+
+
+def _beyond(bounds: list[Any], step: float) -> list[str]:
+    """Numbers just outside of the bounds."""
+    found: list[float] = []
+    for bound in bounds:
+        match bound:
+            case Ge():
+                found.append(bound.ge - step)
+            case Gt():
+                found.append(bound.gt)
+            case Le():
+                found.append(bound.le + step)
+            case Lt():
+                found.append(bound.lt)
+            case MultipleOf():
+                found.append(bound.multiple_of + 1)
+    return [str(value) for value in found]
+
+
+def fields_of(cls: type[Any], at: str = "") -> list[tuple[str, list[str]]]:
+    """Full names of all settings of a class, with values that each does not hold."""
+    hints = get_type_hints(cls, include_extras=True)
+    found: list[tuple[str, list[str]]] = []
+    for field in dataclasses.fields(cls):
+        if field.init and field.name != "auto":  # which no command line sets
+            hint, name = hints[field.name], f"{at}{field.name}"
+            found.append((name, outside(hint)))
+            if is_settings(hint):
+                found += fields_of(hint, f"{name}.")
+    return found
+
+
+def _one_each(verb: str, fields: list[tuple[str, list[str]]], *given: str) -> list[WrongInput]:
+    """For each setting one of its wrong values, another kind from setting to setting."""
+    turn = itertools.count()
+    return [
+        WrongInput((verb, *GIVEN.get(verb, ()), *given, f"{name}={values[next(turn) % len(values)]}"), name)
+        for name, values in fields
+        if values and name not in ("task", "model", "algo", "actors")  # which choose a file
+    ]
+
+
+def declared() -> list[WrongInput]:
+    """For each setting of each verb, and each option of each task, a value outside of its declared type."""
+    verbs = {
+        "evaluate": EvaluateSettings,
+        "figures": FiguresSettings,
+        "play": PlaySettings,
+        "pretrain": PretrainSettings,
+    }
+    found = _one_each("train", fields_of(TrainConfig))
+    for verb, cls in verbs.items():
+        found += _one_each(verb, fields_of(cls))
+    found += _one_each("bench", fields_of(BenchSettings, "bench."))
+    found += _one_each("evaluate", fields_of(registry.get("two_step").settings, "task."))
+    for verb, task in zip(itertools.cycle(("play", "train")), registry.tasks().values(), strict=False):
+        found += _one_each(verb, fields_of(task.settings, "task."), f"task={task.name}")
+    return found
+
+
+def misspelt() -> list[WrongInput]:
+    """Names that there are not, for each verb."""
+    found = [
+        WrongInput((verb, *GIVEN.get(verb, ()), setting), setting.partition("=")[0].lstrip("+~"))
+        for verb in ("train", "evaluate", "figures", "play", "pretrain", "bench")
+        for setting in ("nosuch=1", "+nosuch=1", "~nosuch")
+    ]
+    choices = ("task", "model", "algo", "actors", "experiment")
+    found += [WrongInput(("train", f"{group}=nosuch"), f"{group}=nosuch") for group in choices]
+    found += [WrongInput(("train", f"{part}.nosuch=1"), f"{part}.nosuch") for part in ("task", "algo", "run", "model")]
+    found += [
+        WrongInput((verb, *GIVEN.get(verb, ()), "task.nosuch=1"), "task.nosuch")
+        for verb in ("evaluate", "play", "bench")
+    ]
+    return found
+
+
+def others() -> list[WrongInput]:
+    """What types alone do not tell: missing folders, the grammar, settings that do not fit each other or the task."""
+    lines = {
+        "run": ("evaluate", "figures", "evaluate run=", "figures run="),
+        "/nowhere": (
+            "evaluate run=/nowhere",
+            "figures run=/nowhere/*",
+            "train resume=/nowhere",
+        ),
+        "data=/nowhere": ("pretrain data=/nowhere",),
+        "is not a run folder": ("train resume=.", "evaluate run=."),
+        "foo": ("train foo", "play foo"),
+        "seed=1,2": ("train seed=1,2",),
+        "task.trials=[": ("train task.trials=[",),
+        "actors=3": ("train actors=3",),
+        "run.folder": ("train run.folder=${nosuch}",),
+        "extra=1": ("tasks extra=1",),
+        "task.name": (f"evaluate run={RUN} task.name=bandit",),
+        "closed_units": (f"evaluate run={RUN} closed_units=[3] name=lesion",),
+        "name": (f"evaluate run={RUN} closed_units=[3]", f"evaluate run={RUN} closed_above=.5"),
+        "checkpoint=none": (f"evaluate run={RUN} checkpoint=none",),
+        "observations of shape": (f"evaluate run={RUN} task.steps_per_trial=3",),
+        "evaluate.task": ("train cluster=none +evaluate.task.steps_per_trial=3", "train +evaluate.task.nosuch=1"),
+        "evaluate.closed_units": ("train cluster=none evaluate.closed_units=[3]",),
+        "hidden_sizes": ("train cluster=none model.hidden_sizes=[48,48]", "bench model.hidden_sizes=[]"),
+        "algo.replay.ratio": ("train algo=a2c algo.replay.ratio=1",),
+        "algo.batch_unrolls": ("train algo.batch_unrolls=50",),
+        "model.memory.neighbours": ("train model=ep_lstm model.memory.neighbours=2000",),
+        "bench.out": ("bench cluster=none bench.out=/nowhere/bench.json",),
+        "task.num_arms": ("play task=bandit task.arms=easy task.num_arms=3",),
+        "not enough memory": ("play task=bandit task.num_arms=1000000000000",),
+        "danse": ("danse",),
+    }
+    return [WrongInput(tuple(line.split(" ")), named) for named, group in lines.items() for line in group]
+
+
+def all_wrong_inputs() -> list[WrongInput]:
+    """All of them."""
+    return [*declared(), *misspelt(), *others()]
+
+
+def train_small(folder: Path) -> None:
+    """A short run in one process, in `folder`/trained; the working folder is `folder`."""
+    small = ("actors.envs=4", "run.env_steps=2000", "run.figures=0", "evaluate.episodes=4", "run.log_points=2")
+    assert cli.called(["train", *ONE_PROCESS, *small, "actors.num=1", "algo.batch_unrolls=1", f"run.folder={RUN}"]) == 0
+    assert (folder / RUN / "results.json").is_file()
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        with contextlib.redirect_stdout(io.StringIO()):
+            train_small(Path(name))
+        print("| command line | status | what it says |\n|---|---|---|")
+        for wrong in all_wrong_inputs():
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+                status = cli.called(wrong.arguments)
+            text = " / ".join(line for line in said.getvalue().strip().splitlines() if line)
+            print(f"| `prefrontal {wrong}` | {status} | {text[:300].replace('|', chr(92) + '|')} |", flush=True)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
