@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
-import torch
 
 from ..models.flat import Published
+from ..models.process import use_one_core
 from ..replay.gradient import Result
 from ..replay.trajectory import Array
 from .rollout import RolloutWorker, UnrollReport, WorkerSpec
@@ -24,7 +24,7 @@ class Rollouts:
     """Hosts one worker. Built from a small plain spec; the environment never crosses a process."""
 
     def __init__(self, spec: WorkerSpec, import_paths: Sequence[str]) -> None:
-        torch.set_num_threads(1)
+        use_one_core()
         # Tasks of the user's own live where the driver found them.
         sys.path.extend(path for path in import_paths if path not in sys.path)
         self._worker = RolloutWorker(spec)

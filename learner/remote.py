@@ -17,6 +17,7 @@ import torch
 
 from ..models.agent import AgentSpec
 from ..models.flat import Published
+from ..models.process import use_one_core
 from ..replay.gradient import Result
 from ..replay.trajectory import Array
 from . import snapshot
@@ -53,7 +54,7 @@ class RemoteLearner:
         device: str,
         bf16: bool,
     ) -> None:
-        torch.set_num_threads(1)
+        use_one_core()
         self._learner = Learner(spec, config, total_env_steps, seed, device, bf16)
         self._rejected: Batch | Combined | None = None
         self._staging, self._updating = Turns(), Turns()

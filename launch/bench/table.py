@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import psutil
-import torch
 from rich.table import Table
 
 from ...models.agent import Agent
+from ...models.process import use_one_core
 from ..config import TrainConfig
 from ..console import console
 from ..engines.session import ray_session
@@ -39,7 +39,7 @@ def measure(
         simulated: the same with producers that play nothing.
         jax: race against one XLA program, where there can be a race.
     """
-    torch.set_num_threads(1)
+    use_one_core()
     agent, costs = agent_for(config), []
     if Agent(agent).has_memory:
         with console.status("episodic memory"):

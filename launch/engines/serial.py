@@ -14,6 +14,7 @@ from ...learner import snapshot
 from ...learner.checkpoint import Checkpoint
 from ...learner.learner import Learner, NonFiniteLossError
 from ...models.flat import Published, Vector
+from ...models.process import use_one_core
 from ...replay.gradient import Result
 from ...replay.handoff import Handoff
 from ...replay.trajectory import Array
@@ -39,7 +40,7 @@ class SerialEngine:
         checkpoint: Checkpoint | None,
         encoder: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        torch.set_num_threads(1)
+        use_one_core()
         self._config = config
         self._folder = folder
         self._learner = Learner(

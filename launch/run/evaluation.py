@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from matplotlib.figure import Figure
 
 from ...actors.device_rollout import DeviceRollout
@@ -23,6 +22,7 @@ from ...learner import snapshot
 from ...learner.batch import resolve_device
 from ...learner.checkpoint import Checkpoint
 from ...models.lesion import close_gates
+from ...models.process import use_one_core
 from ...replay.trajectory import Array
 from ..config import ConfigError, TrainConfig, task_settings
 from ..console import console
@@ -115,7 +115,7 @@ W = TypeVar("W", RolloutWorker, Worker)
 
 def _prepared(worker: W, config: TrainConfig, checkpoint: Checkpoint) -> W:
     """The worker with a checkpoint's weights."""
-    torch.set_num_threads(1)
+    use_one_core()
     agent = snapshot.agent_of(checkpoint)
     if worker.agent.spec != agent:
         raise ConfigError(

@@ -12,7 +12,7 @@ from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.kernels import library
 from prefrontal.models.kernels.acting import CompiledActing
 
-T, B = 25, 31
+T, B = 12, 26
 LEVELS = (0.0, 0.5, 1.0)
 MODELS = {
     "lstm": ModelConfig(),
