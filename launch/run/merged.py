@@ -14,7 +14,7 @@ from ..console import console, errors
 from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures
 from .folder import NotARunFolderError, RunFolder
 from .measures import flatten, results_table
-from .mirror import TO_DRAW, output_at, run_at, runs_matching
+from .places import TO_DRAW, output_at, run_at, runs_matching
 from .storage import is_url
 
 

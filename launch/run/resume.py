@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from ...conf.checking import shown
 from ..config import ConfigError
 from ..console import console, shell
-from .mirror import has_checkpoint
+from .places import has_checkpoint
 from .storage import is_url
 
 AUTO = "auto"

@@ -24,7 +24,8 @@ from ..config import ConfigError, TrainConfig, train_config
 from ..console import console, errors
 from ..engines.specs import agent_for
 from .folder import RunFolder
-from .mirror import Mirror, fetched_mirror, local_copy, mirror_of, new_mirror
+from .mirror import Mirror, local_copy
+from .places import fetched_mirror, mirror_of, new_mirror
 from .resume import AUTO, run_to_resume, settings_to_go_on_with
 from .storage import is_url
 from .sweep import side_by_side, sweeping

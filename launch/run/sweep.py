@@ -27,7 +27,8 @@ from ..console import console, errors
 from ..stopping import StopRequest
 from .folder import NotARunFolderError
 from .merged import redraw
-from .mirror import NotUploadedError, runs_matching
+from .mirror import NotUploadedError
+from .places import runs_matching
 from .storage import StorageError, is_url
 
 STOP = "stop"

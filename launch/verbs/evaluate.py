@@ -18,7 +18,7 @@ from ..console import console, errors
 from ..failures import reported
 from ..run.evaluation import evaluate_run, show_results
 from ..run.folder import RunFolder
-from ..run.mirror import TO_EVALUATE, run_at
+from ..run.places import TO_EVALUATE, run_at
 
 
 @settings

@@ -15,7 +15,8 @@ from ..engines.opened import open_engine
 from ..failures import reported
 from ..run.evaluation import evaluate_run, show_results
 from ..run.folder import RunFolder
-from ..run.mirror import Mirror, uploading
+from ..run.mirror import Mirror
+from ..run.places import uploading
 from ..run.start import Start, prepare
 from ..run.sweep import side_by_side, stop_file
 from ..run.training import Training

@@ -17,7 +17,8 @@ from faulty_storage import Failing, installed
 from prefrontal.launch.run import mirror as module
 from prefrontal.launch.run import storage as storage_module
 from prefrontal.launch.run.folder import NotARunFolderError, RunFolder
-from prefrontal.launch.run.mirror import Mirror, NotUploadedError, fetched_mirror, mirror_of, new_mirror
+from prefrontal.launch.run.mirror import Mirror, NotUploadedError
+from prefrontal.launch.run.places import fetched_mirror, mirror_of, new_mirror
 from prefrontal.launch.run.storage import Storage, StorageError
 from prefrontal.learner.checkpoint import Checkpoint, CheckpointFolder
 
