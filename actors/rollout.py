@@ -186,7 +186,7 @@ class RolloutWorker:
             if memory is not None:
                 memory.store(cue, acting.state, action)
             before_env = time.perf_counter()
-            obs, reward, terminated, truncated, told = env.step(action)
+            obs, reward, terminated, truncated, told = env.play(action)
             env_s += time.perf_counter() - before_env
             if memory is not None:
                 told |= notes

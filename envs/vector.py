@@ -170,7 +170,17 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         return self._observe(), {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Mask, Mask, dict[str, Array]]:
-        """One step of all B episodes; see the module's text for `info` and for autoreset."""
+        """One step of all B episodes; see the module's text for `info` and for autoreset.
+
+        Raises:
+            ValueError: for an action outside of the action space.
+        """
+        chosen = np.asarray(actions)
+        _check_actions(chosen, self.single_action_space)
+        return self.play(chosen)
+
+    def play(self, actions: Array) -> tuple[Array, Array, Mask, Mask, dict[str, Array]]:
+        """`step` for a policy that knows its actions: they are not checked."""
         reward, terminated, truncated, info = self._advance(np.asarray(actions))
         obs = self._observe()
         ended = terminated | truncated
@@ -224,6 +234,12 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.rng.bit_generator.state = dict(rng_state)
 
 
+def _check_actions(actions: Array, space: gymnasium.Space[Any]) -> None:
+    count = int(space.n)  # type: ignore[attr-defined]  # tasks have discrete actions
+    if actions.dtype.kind not in "iu" or actions.min() < 0 or actions.max() >= count:
+        raise ValueError(f"actions are whole numbers from 0 to {count - 1}, got {actions.tolist()}")
+
+
 class SingleTask(gymnasium.Env[Array, int]):
     """One episode of a task as an ordinary Gymnasium environment (no autoreset)."""
 
@@ -253,6 +269,7 @@ class SingleTask(gymnasium.Env[Array, int]):
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Play one action; `info` has one value a key."""
+        _check_actions(np.asarray(action), self.action_space)
         reward, terminated, truncated, info = self._batch._advance(np.asarray([action]))
         single_info = {name: value[0] for name, value in info.items()}
         return self._batch._observe()[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), single_info

@@ -253,3 +253,16 @@ def test_records_count_long_episodes(name):
     whole = len(recorded) if name != "episodic_two_step" else 2
     assert recorded[:whole] == list(range(late, late + whole))
     assert whole > 1
+
+
+@variants
+def test_actions_outside_of_the_action_space_are_refused(name, options):
+    env, single = registry.make_vector(name, 3, **options), registry.make_single(name, **options)
+    env.reset(seed=0)
+    single.reset(seed=0)
+    count = int(env.single_action_space.n)
+    for wrong in (-1, count, 0.5):
+        with pytest.raises(ValueError, match=f"whole numbers from 0 to {count - 1}"):
+            env.step(np.array([0, 0, wrong]))
+        with pytest.raises(ValueError, match=f"whole numbers from 0 to {count - 1}"):
+            single.step(wrong)
