@@ -36,7 +36,6 @@ ENVIRONMENT = {
     "RAY_event_stats": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_memory_monitor_refresh_ms": "1000",
-    "HYDRA_FULL_ERROR": "1",  # Hydra hands its errors on to us instead of printing them
 }
 """Set before NumPy, torch, Ray or a launcher of Hydra starts anything; what the user has set stays."""
 
@@ -82,6 +81,7 @@ def called(arguments: Sequence[str]) -> int:
         return 2
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on to us instead of printing them
     sys.argv = [f"prefrontal {verb}", *(_override(verb, argument) for argument in arguments)]
     entry = importlib.import_module(f".verbs.{verb}", __package__).main
     told = importlib.import_module(".failures", __package__).told

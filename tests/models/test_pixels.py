@@ -285,7 +285,7 @@ def test_ray_learners_start_from_the_encoder_and_so_do_those_in_their_place(ray_
     try:
         assert np.array_equal(*encoder_of(engine.parameters()[1]))
         engine.step()
-        ray_session.kill(engine._learner)
+        ray_session.kill(engine._learner._handle)
         with pytest.raises(LearnerReplaced) as replaced:
             for _ in range(20):
                 engine.step()
