@@ -31,11 +31,6 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # the pool reports failures itself
     "RAY_task_events_report_interval_ms": "0",  # a record of every call that nobody reads costs memory and time
-    # Ray's daemons measure themselves and look at the machine's memory four times a second: without a call they take
-    # some 57 CPU-ms a second, with these 37.
-    "RAY_event_stats": "0",
-    "RAY_enable_metrics_collection": "0",
-    "RAY_memory_monitor_refresh_ms": "1000",
 }
 """Set before NumPy, torch, Ray or a launcher of Hydra starts anything; what the user has set stays."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -49,7 +50,19 @@ def _require(needed: float, available: float, whose: str) -> None:
         )
 
 
+QUIET = {
+    "RAY_event_stats": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_memory_monitor_refresh_ms": "1000",
+}
+"""For a Ray without a dashboard: its daemons measure themselves and look at the machine's memory four times a second.
+Without a call they take some 57 CPU-ms a second, with these 37. What the user has set stays."""
+
+
 def _start(config: TrainConfig) -> None:
+    if not config.ray.dashboard:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
     ray.init(
         address="local",
         num_cpus=local_cpus(),
