@@ -320,10 +320,10 @@ def test_a_run_resumes_bit_for_bit(tmp_path):
         for _ in range(4):
             update = engine.step()
         assert update.reports[0].params_version == 7
-    (version, whole), (same_version, resumed) = engines[0].parameters(), again.parameters()
-    assert version == same_version == 8
-    assert np.array_equal(whole, resumed)
-    assert not np.array_equal(whole, engines[1].parameters()[1])
+    whole, resumed = engines[0].parameters(), again.parameters()
+    assert whole.version == resumed.version == 8
+    assert np.array_equal(whole.vector, resumed.vector)
+    assert not np.array_equal(whole.vector, engines[1].parameters().vector)
 
 
 def test_workers_act_with_the_parameters_of_so_many_broadcasts_ago(tmp_path):

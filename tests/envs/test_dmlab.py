@@ -315,14 +315,15 @@ def test_unrolls_hold_bytes_and_truncations():
 def test_after_a_resume_new_episodes_begin_with_the_seeds_that_would_have_followed():
     saved = worker(max_frames=200)
     saved.unroll()
-    assert not saved._first[0]
     arrays, scalars = saved.state()
+    assert not arrays["worker.first"][0]
     resumed = worker(max_frames=200)
     resumed.restore(arrays, scalars)
-    assert resumed._first[0]
-    assert resumed._length[0] == 0
-    assert resumed._prev_action[0] == -1
-    assert not resumed._state[0].any()
+    anew, _ = resumed.state()
+    assert anew["worker.first"][0]
+    assert anew["worker.length"][0] == 0
+    assert anew["worker.prev_action"][0] == -1
+    assert not anew["core.0"].any()
     saved.env.reset()
     assert saved.env.state()[1] == resumed.env.state()[1]
     assert resumed.unroll().trajectory.first[0, 0]

@@ -27,7 +27,7 @@ from prefrontal.envs.registry import TaskUnavailableError
 from prefrontal.launch.config import ConfigError, train_config
 from prefrontal.launch.run.start import check
 from prefrontal.models.agent import Agent
-from prefrontal.models.flat import to_vector
+from prefrontal.models.flat import Published, to_vector
 
 PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
 pytestmark = pytest.mark.usefixtures("standin")
@@ -45,7 +45,7 @@ def pool_of(ray_session):
         pool = ActorPool([spec(**options)], config)
         pools.append(pool)
         agent = Agent(agent_spec(registry.make_vector("dmlab", 1, **{**HARLOW, **options}), MODEL))
-        pool.broadcast(1, to_vector(agent.parameters()))
+        pool.broadcast(1, Published(1, to_vector(agent.parameters()), 0))
         pool.begin()
         return pool
 
