@@ -191,8 +191,9 @@ class RolloutWorker:
             if memory is not None:
                 told |= notes
             record.step(t, action, reward, terminated, told["_final_obs"], self._checked_shape(obs), told)
-            if (truncated > terminated).any():
-                self._cut(record, t, np.flatnonzero(truncated > terminated), told)
+            cut = truncated > terminated
+            if cut.any():
+                self._cut(record, t, np.flatnonzero(cut), told)
         self._state = acting.state
         if memory is not None:
             record.recall(memory.recall(env.cue())[0])
