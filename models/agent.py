@@ -6,62 +6,19 @@ previous action and reward at the start of an episode happens here and nowhere e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..conf.settings import Count, Many, Number, Text, settings
-from .core import Core, Inputs, InputSizes, State
-from .dnd import Dictionary, MemoryConfig
-from .encoders import EncoderName, make_encoder
-from .ep_lstm import EpLSTM
-from .kernels import library
+from .core import Inputs, InputSizes, State
+from .cores import make_core
+from .dnd import Dictionary
+from .encoders import make_encoder
 from .recall import Recall, inverse_kernel_mean
-from .recurrent import Recurrent
-from .stacked import StackedLSTM
-
-CoreName = Literal["lstm", "gru", "stacked_lstm", "ep_lstm"]
-
-
-@settings
-class ModelConfig:
-    """The network's settings (`conf/model/`)."""
-
-    core: CoreName = "lstm"
-    hidden_sizes: Many[Count] = (48,)
-    learned_initial_state: bool = False
-    encoder: EncoderName = "none"
-    encoder_sizes: Many[Count] = ()
-    encoder_from: Text | None = None
-    """Where the encoder's first weights come from, see `learner.pretrained`; None: drawn at random."""
-    encoder_frozen: bool = False
-    """The encoder's weights stay what they are at the start."""
-    layer_norm: bool = False
-    """Bring the encoded observation to mean 0 and variance 1 before the core (Ba et al. 2016). What is small there,
-    such as a one-hot number among many, otherwise hardly moves the core's gates, and is hardly remembered."""
-    see_action: bool = True
-    see_reward: bool = True
-    reward_levels: Many[Number] = ()
-    """Give the reward one-hot over these values instead of as a number (Wang et al. 2016, experiment 3)."""
-    reward_by_action: bool = False
-    """Give the reward in an input of its own for each action, 0 but for the previous one. What has to be remembered
-    where choices are by place, which action earned what, is told so; from action and reward side by side the core has
-    to learn their product first."""
-    kernel: library.KernelName = "auto"
-    """What computes the recurrence on the CPU: the compiled kernels (`models.kernels`) or torch; `auto`: the former
-    where they are. The numbers are the same up to rounding."""
-    memory: MemoryConfig = field(default_factory=MemoryConfig)
-    """Of a core with an episodic memory."""
-
-    @property
-    def agent_name(self) -> str:
-        """What an agent with this network is called in figures that compare several."""
-        if self.core != "ep_lstm":
-            return self.core
-        return "episodic" if self.memory.reinstate else "incremental"
+from .settings import ModelConfig as ModelConfig
 
 
 @dataclass(frozen=True)
@@ -96,46 +53,6 @@ class Seen(NamedTuple):
         return Seen(self.obs[t], self.prev_action[t], self.prev_reward[t], first, recall)
 
 
-def _sizes(model: ModelConfig, count: int) -> tuple[int, ...]:
-    if len(model.hidden_sizes) != count:
-        raise ValueError(
-            f"core '{model.core}' needs model.hidden_sizes with {count} entr{'y' if count == 1 else 'ies'}, "
-            f"got {list(model.hidden_sizes)}"
-        )
-    return model.hidden_sizes
-
-
-def _compiled(model: ModelConfig) -> bool:
-    return library.chosen(model.kernel) is not None
-
-
-def _lstm(sizes: InputSizes, model: ModelConfig) -> Core:
-    return Recurrent("lstm", sizes, _sizes(model, 1)[0], model.learned_initial_state, _compiled(model))
-
-
-def _gru(sizes: InputSizes, model: ModelConfig) -> Core:
-    return Recurrent("gru", sizes, _sizes(model, 1)[0], model.learned_initial_state, _compiled(model))
-
-
-def _stacked_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
-    first, second = _sizes(model, 2)
-    return StackedLSTM(sizes, (first, second), model.learned_initial_state, _compiled(model))
-
-
-def _ep_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
-    return EpLSTM(sizes, _sizes(model, 1)[0], model.learned_initial_state, model.memory.squash, _compiled(model))
-
-
-CORES: dict[CoreName, Callable[[InputSizes, ModelConfig], Core]] = {
-    "lstm": _lstm,
-    "gru": _gru,
-    "stacked_lstm": _stacked_lstm,
-    "ep_lstm": _ep_lstm,
-}
-"""A new core is one file that implements `Core`, its name in `CoreName`, one line here and
-one file under `conf/model/`."""
-
-
 class Agent(nn.Module):
     """Encoder -> core -> categorical policy and value.
 
@@ -159,7 +76,7 @@ class Agent(nn.Module):
         reward_width = (len(model.reward_levels) or 1) if model.see_reward else 0
         reward_width *= spec.num_actions if model.reward_by_action else 1
         sizes = InputSizes(self.encoder.output_size, spec.num_actions if model.see_action else 0, reward_width)
-        self.core = CORES[model.core](sizes, model)
+        self.core = make_core(sizes, model)
         self.has_memory = self.core.recall_size > 0 and model.memory.reinstate
         encodes = self.has_memory and model.memory.key_size > 0
         self.key_encoder = nn.Linear(spec.cue_size, model.memory.key_size, bias=False) if encodes else nn.Identity()

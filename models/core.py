@@ -8,13 +8,13 @@ acting, both through `reset`: where `first` is True the state is replaced by the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .kernels import unroll as kernel
-from .kernels.layers import Weights
+from .kernels.layers import KINDS, Weights
 from .segments import segments_of
 
 State = tuple[Tensor, ...]
@@ -80,10 +80,10 @@ class Core(nn.Module, ABC):
 
 
 class RecurrentLayer(nn.Module):
-    """One LSTM or GRU layer: unrolls by the compiled kernels, or by `torch.nn`'s (oneDNN on the CPU, cuDNN on a GPU).
+    """One LSTM, GRU or tanh layer: unrolls by the compiled kernels, or by `torch.nn`'s (oneDNN, cuDNN on a GPU).
 
     Args:
-        kind: "lstm" or "gru".
+        kind: "lstm", "gru" or "rnn" (Elman 1990: h' = tanh(W x + U h + b)).
         input_size: width of the input.
         hidden_size: units H.
         learned_initial_state: train the state that episodes start from (Wang et al. 2018); else it is zero.
@@ -93,16 +93,16 @@ class RecurrentLayer(nn.Module):
         ValueError: for another kind.
     """
 
-    KINDS = ("lstm", "gru")
+    MODULES: ClassVar = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
     def __init__(
         self, kind: str, input_size: int, hidden_size: int, learned_initial_state: bool, compiled: bool = False
     ) -> None:
         super().__init__()
-        if kind not in self.KINDS:
-            raise ValueError(f"there is no recurrent layer '{kind}'; choose one of: {', '.join(self.KINDS)}")
-        self.rnn: nn.LSTM | nn.GRU = (nn.LSTM if kind == "lstm" else nn.GRU)(input_size, hidden_size)
-        self.kind, self.compiled = kind, compiled
+        if kind not in self.MODULES:
+            raise ValueError(f"there is no recurrent layer '{kind}'; choose one of: {', '.join(self.MODULES)}")
+        self.rnn: nn.LSTM | nn.GRU | nn.RNN = self.MODULES[kind](input_size, hidden_size)
+        self.kind, self.compiled = kind, compiled and kind in KINDS
         self.components = 2 if kind == "lstm" else 1
         with torch.no_grad():
             _, w_hidden, _, b_hidden = self.rnn.parameters()
@@ -129,7 +129,8 @@ class RecurrentLayer(nn.Module):
         if self.components == 2:
             hidden, cell = torch.lstm_cell(x, state, w_input, w_hidden, b_input, b_hidden)
             return hidden, (hidden, cell)
-        hidden = torch.gru_cell(x, state[0], w_input, w_hidden, b_input, b_hidden)
+        advance = torch.gru_cell if self.kind == "gru" else torch.rnn_tanh_cell
+        hidden = advance(x, state[0], w_input, w_hidden, b_input, b_hidden)
         return hidden, (hidden,)
 
     def unroll(self, x: Tensor, first: Tensor, state: State) -> Tensor:

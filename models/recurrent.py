@@ -1,4 +1,4 @@
-"""Cores of one recurrent layer: `lstm` and `gru`. Input: encoded observation, previous action, previous reward."""
+"""Cores of one recurrent layer: `lstm`, `gru`, `rnn`. Input: encoded observation, previous action, previous reward."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .core import Core, Inputs, InputSizes, RecurrentLayer, State
 
 
 class Recurrent(Core):
-    """One LSTM or GRU over everything the agent sees (Wang et al. 2016, 2018: LSTM of 48 units)."""
+    """One `RecurrentLayer` over everything the agent sees (Wang et al. 2016, 2018: LSTM of 48 units)."""
 
     def __init__(
         self, kind: str, sizes: InputSizes, hidden_size: int, learned_initial_state: bool, compiled: bool = False

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 from prefrontal.launch.config import task_settings, train_config
-from prefrontal.models.agent import CORES
+from prefrontal.models.cores import CORES
 
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
 

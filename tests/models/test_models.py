@@ -8,14 +8,20 @@ import torch
 from numerics import IDENTITY, precision, round_off
 from prefrontal.conf.checking import checked
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen, describe_difference
+from prefrontal.models.core import Inputs, InputSizes
 from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.flat import load_vector, to_vector
+from prefrontal.models.rgu import RGU
 from prefrontal.models.segments import segments_of
 
 MODELS = {
     "lstm": ModelConfig(),
     "lstm_learned_start": ModelConfig(learned_initial_state=True),
     "gru": ModelConfig(core="gru", learned_initial_state=True),
+    "rnn": ModelConfig(core="rnn", learned_initial_state=True),
+    "rgu": ModelConfig(core="rgu", learned_initial_state=True),
+    "rgu_zero_start": ModelConfig(core="rgu", hidden_sizes=(13,)),
+    "feed_forward": ModelConfig(core="mlp", hidden_sizes=(12, 7)),
     "stacked": ModelConfig(core="stacked_lstm", hidden_sizes=(24, 16), learned_initial_state=True),
     "mlp": ModelConfig(encoder="mlp", encoder_sizes=(16, 8)),
     "layer_norm": ModelConfig(layer_norm=True),
@@ -119,14 +125,58 @@ def test_a_reward_by_action_is_told_in_the_inputs_of_the_action_that_earned_it(l
     assert agent.core.layer.rnn.input_size == 3 + 4 * see_action + expected[0].numel()
 
 
-@pytest.mark.parametrize(("core", "blocks"), [("lstm", 4), ("gru", 3), ("ep_lstm", 5)])
+@pytest.mark.parametrize(("core", "blocks"), [("lstm", 4), ("gru", 3), ("rnn", 1), ("ep_lstm", 5), ("rgu", 4)])
 def test_each_gate_starts_with_recurrent_weights_that_keep_lengths(core, blocks):
     """The block of each gate is orthogonal, with gain 1: one start for all cores."""
     agent = Agent(AgentSpec((3,), 2, ModelConfig(core=core, hidden_sizes=(24,))))
-    stacked = agent.core.w_hidden if core == "ep_lstm" else agent.core.layer.rnn.weight_hh_l0
+    if core == "rgu":
+        stacked = agent.core.gates.mT.flatten(0, 1)
+    else:
+        stacked = agent.core.w_hidden if core == "ep_lstm" else agent.core.layer.rnn.weight_hh_l0
     assert stacked.shape == (blocks * 24, 24)
     for block in stacked.detach().double().chunk(blocks):
         torch.testing.assert_close(block @ block.t(), torch.eye(24, dtype=torch.double), atol=24 * 24 * 2**-23, rtol=0)
+
+
+def test_reciprocally_gated_units_follow_their_equations():
+    """Gate by gate, unit by unit, from the equations of Nayebi et al. 2018."""
+    with precision(torch.float64):
+        torch.manual_seed(0)
+        core, size = RGU(InputSizes(3, 2, 1), 4, learned_initial_state=True), 4
+        with torch.no_grad():
+            for parameter in core.parameters():
+                parameter.add_(0.5 * torch.randn_like(parameter))
+        x, (h, c) = torch.randn(6), torch.randn(2, size)
+        (u_hh, u_hc), (u_cc, u_ch) = (source.T.split(size) for source in core.gates)
+        (b_hh, b_hc), (b_cc, b_ch) = (bias[0].split(size) for bias in core.gates_bias)
+        w_h, w_c = core.input.weight.split(size)
+        a_h, a_c = core.input.bias.split(size)
+
+        def closed(unit, weights, bias, source):
+            """1 - sigma of a gate."""
+            return 1 - 1 / (1 + torch.exp(-(sum(weights[unit, j] * source[j] for j in range(size)) + bias[unit])))
+
+        for unit in range(size):
+            let_in = closed(unit, u_ch, b_ch, c) * (w_h[unit] @ x + a_h[unit])
+            expected_h = torch.tanh(let_in + closed(unit, u_hh, b_hh, h) * h[unit])
+            let_in = closed(unit, u_hc, b_hc, h) * (w_c[unit] @ x + a_c[unit])
+            expected_c = torch.tanh(let_in + closed(unit, u_cc, b_cc, c) * c[unit])
+            inputs = Inputs(x[None, :3], x[None, 3:5], x[None, 5:], x[None, :0])
+            output, after = core.step(inputs, (h[None], c[None]))
+            assert torch.equal(output, after[0])
+            torch.testing.assert_close(output[0, unit], expected_h, rtol=0, atol=IDENTITY)
+            torch.testing.assert_close(after[1][0, unit], expected_c, rtol=0, atol=IDENTITY)
+
+
+def test_a_core_without_recurrence_remembers_nothing():
+    agent, seen, state = agent_and_inputs(MODELS["feed_forward"], resets=0.0)
+    assert state == ()
+    before, _ = agent.unroll(seen, state)
+    seen.obs[:20] += 1.0
+    seen.first[:] = True
+    after, _ = agent.unroll(seen, state)
+    assert not torch.allclose(before[:20], after[:20])
+    assert torch.equal(before[20:], after[20:])
 
 
 def test_a_reset_forgets_everything_before_it():
@@ -184,11 +234,13 @@ def test_flat_vector_round_trip_and_its_errors():
 
 def test_unknown_parts_list_the_choices():
     for model, message in (
-        ({"core": "transformer"}, r"model\.core=transformer: one of lstm, gru, stacked_lstm, ep_lstm"),
+        ({"core": "transformer"}, r"model\.core=transformer: one of lstm, gru, rnn, rgu, mlp, stacked_lstm, ep_lstm"),
         ({"encoder": "eye"}, r"model\.encoder=eye: one of none, mlp, conv, resnet"),
         ({"hidden_sizes": (8, 0)}, r"model\.hidden_sizes=\[8,0\]: a list of whole numbers, each at least 1"),
         ({"hidden_sizes": (8, 8)}, "hidden_sizes with 1 entry"),
         ({"encoder": "mlp"}, "encoder_sizes"),
+        ({"core": "mlp", "hidden_sizes": ()}, "hidden_sizes with the units of each layer"),
+        ({"core": "mlp", "learned_initial_state": True}, "learned_initial_state=false"),
     ):
         with pytest.raises(ValueError, match=message):
             Agent(AgentSpec((3,), 2, checked(ModelConfig, model, "model")))

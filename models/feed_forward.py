@@ -1,0 +1,48 @@
+"""The core `mlp`: layers of tanh units without recurrence. Nothing is carried from step to step."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from .core import Core, Inputs, InputSizes, State
+
+
+class FeedForward(Core):
+    """h_l = tanh(W_l h_{l-1} + b_l), from the inputs of the step alone; the heads read the last layer.
+
+    Args:
+        sizes: widths of the inputs.
+        hidden_sizes: units of each layer.
+
+    Raises:
+        ValueError: without a layer.
+    """
+
+    def __init__(self, sizes: InputSizes, hidden_sizes: Sequence[int]) -> None:
+        super().__init__()
+        if not hidden_sizes:
+            raise ValueError(
+                "core 'mlp' needs model.hidden_sizes with the units of each layer, such as [64,64]; got []"
+            )
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in itertools.pairwise((sum(sizes), *hidden_sizes)):
+            linear = nn.Linear(fan_in, fan_out)
+            nn.init.orthogonal_(linear.weight, nn.init.calculate_gain("tanh"))
+            nn.init.zeros_(linear.bias)
+            layers += [linear, nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        self.output_size = hidden_sizes[-1]
+
+    def initial_state(self, batch_size: int) -> State:  # noqa: ARG002, D102  # see Core
+        return ()
+
+    def step(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:  # noqa: D102
+        output: Tensor = self.layers(inputs.joined())
+        return output, state
+
+    def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: ARG002, D102
+        output: Tensor = self.layers(inputs.joined())
+        return output
