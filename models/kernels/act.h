@@ -1,13 +1,12 @@
 // One step of acting: inputs side by side, reset, cell, policy, and a sample of it.
 
 // Features, previous action one-hot, previous reward (a number, or one-hot over levels; of each action, or of all).
-static void join_inputs(const Acting& a, int64_t t, float* joined) {
-  const int64_t rows = a.sequence.rows, units = a.sequence.units, width = units + a.sequence.inputs;
+static void join_inputs(const Acting& a, int64_t t, float* out) {
+  const int64_t rows = a.sequence.rows;
   const int64_t values = a.levels ? a.levels_count : 1;
   for (int64_t b = 0; b < rows; b++) {
     const int64_t at = t * rows + b, action = a.prev_action[at];
     const float reward = a.prev_reward[at];
-    float* out = joined + b * width + units;
     memcpy(out, a.features + (a.features_kept ? at : b) * a.features_count, sizeof(float) * a.features_count);
     out += a.features_count;
     if (a.see_action)
@@ -26,7 +25,7 @@ static void act(const Acting& a, int64_t t) {
   Sequence s = a.sequence;  // of step t alone, unless the activations of all steps are kept
   const int64_t kept = s.gates ? t : 0;
   if (!s.gates) s.first += t * s.rows;
-  join_inputs(a, t, s.joined + kept * s.rows * (s.units + s.inputs));
+  join_inputs(a, t, s.x + kept * s.rows * s.inputs);
   for (int64_t begin = 0; begin < s.rows; begin += BLOCK)
     step<Cell>(s, kept, begin, begin + BLOCK < s.rows ? begin + BLOCK : s.rows);
   const float* output = s.output + kept * s.rows * s.units;

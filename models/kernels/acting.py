@@ -15,7 +15,7 @@ from ..ep_lstm import EpLSTM
 from ..recurrent import Recurrent
 from . import library
 from .layers import KINDS, compiled, pack, pack_back, padded, padded_size
-from .unroll import Tape, empty_tape, recorded
+from .unroll import Tape, recorded, room, scratch
 
 
 def can_act(agent: Agent, keep: bool) -> bool:
@@ -74,9 +74,8 @@ class CompiledActing:
         self._start: State = state
         self._now: int | None = None
         self.logits, self.actions = torch.empty(noise.shape), torch.empty(steps, rows, dtype=torch.long)
-        kept = steps if self._keep else 1
-        weights = self._layer.weights()
-        joined, gates, cells = empty_tape(kind, kept, rows, weights.inputs, units)
+        weights, kept = self._layer.weights(), steps if self._keep else 1
+        gates, cells = room(kind, steps, rows, units, self._keep)
         output = torch.empty(kept, rows, units)
         self._states = (output,) if cells is None else (output, cells)
         self._recall = torch.zeros(kept, rows, units) if agent.has_memory else None
@@ -85,41 +84,20 @@ class CompiledActing:
             before = [part[0].copy_(component) for part, component in zip(self._states, before, strict=True)]
         initial = padded(self._layer.initial[:, 0], units)
         cell, initial_cell = (before[1], initial[1]) if kind.has_cell else (None, None)
-        self._output = output
-        self._tape = Tape(joined, gates, cells, seen.first[:steps], cell, initial_cell, self._recall)
+        x, first = torch.empty(kept, rows, weights.inputs), seen.first[:steps]
+        self._tape = Tape(x, gates, cells, output, first, before[0], cell, initial[0], initial_cell, self._recall)
         direct = self._reads_obs and seen.obs.dtype == torch.float32
         self._obs = None if direct else seen.obs
         self._features = seen.obs if direct else torch.empty(rows, agent.encoder.output_size)
-        packed = pack(kind, weights)
-        sequence = library.Sequence(
-            kind=kind.place,
-            steps=steps,
-            rows=rows,
-            inputs=weights.inputs,
-            units=units,
-            weights=packed,
-            first=seen.first,
-            hidden=before[0],
-            cell=cell,
-            initial_hidden=initial[0],
-            initial_cell=initial_cell,
-            recall=self._recall,
-            joined=joined,
-            gates=gates if self._keep else None,
-            cells=cells,
-            output=output,
-        )
-        acting, *heads = self._struct(sequence, seen, noise, direct)
-        self._alive = (seen, noise, before, initial, packed, heads)
+        packed, joined = pack(kind, weights), scratch(rows, units + weights.inputs)
+        sequence = self._tape.sequence(kind, packed, joined, self._keep)
+        acting = self._struct(sequence, seen, noise, direct)
         self._act, self._level, self._given = compiled().recurrent_act, library.level(), ctypes.byref(acting)
 
-    def _struct(
-        self, sequence: library.Sequence, seen: Seen, noise: Tensor, direct: bool
-    ) -> tuple[library.Acting, Tensor, Tensor]:
-        """What a step is called with, and the policy's weights that it points to."""
+    def _struct(self, sequence: library.Sequence, seen: Seen, noise: Tensor, direct: bool) -> library.Acting:
+        """What a step is called with."""
         agent, model = self._agent, self._agent.spec.model
-        policy, bias = padded(agent.policy.weight, self._units), agent.policy.bias
-        acting = library.Acting(
+        return library.Acting(
             sequence=sequence,
             features_count=agent.encoder.output_size,
             features_kept=direct,
@@ -132,13 +110,12 @@ class CompiledActing:
             levels=agent.reward_levels if model.reward_levels else None,
             prev_action=seen.prev_action,
             prev_reward=seen.prev_reward,
-            policy=policy,
-            policy_bias=bias,
+            policy=padded(agent.policy.weight, self._units),
+            policy_bias=agent.policy.bias,
             noise=noise,
             logits=self.logits,
             action=self.actions,
         )
-        return acting, policy, bias
 
     def step(self, t: int, recall: Sequence[Tensor] = ()) -> None:  # noqa: D102
         now = t if self._keep else 0
@@ -154,4 +131,4 @@ class CompiledActing:
     def outputs(self) -> Tensor:  # noqa: D102
         weights = self._layer.weights()
         packed = pack_back(self._kind, weights, by_x=False)
-        return recorded(self._kind, weights, packed, self._tape, self._output, self._layer.initial)
+        return recorded(self._kind, weights, packed, self._tape, self._layer.initial)

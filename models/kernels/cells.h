@@ -17,7 +17,7 @@ struct Place {
 // The same in the backward pass; `hidden` and `cell` are gradients: of what comes out, then of what goes in (of the
 // hidden state only what does not go through the sums).
 struct Slope {
-  const float *tape, *before, *cell_before, *recall;
+  const float *tape, *before, *cell_before, *cell_after, *recall;
   float *hidden, *cell, *sums, *by_recall;
 };
 
@@ -28,19 +28,17 @@ INLINE void keep(float* tape, int64_t units, Vec first, More... more) {
   if constexpr (sizeof...(more) > 0) keep(tape + units, units, more...);
 }
 
-// h = o tanh(c), the end of a step with a cell; tanh(c) goes to `kept` on the tape.
+// h = o tanh(c), the end of a step with a cell. The backward pass computes tanh(c) again: that costs less than to keep it.
 template <int R>
-INLINE void put_out(const Vec (&c)[R], const Vec (&o)[R], const Place* places, int64_t kept) {
+INLINE void put_out(const Vec (&c)[R], const Vec (&o)[R], const Place* places) {
   for (int r = 0; r < R; r++) {
-    const Vec s = squashed(c[r]);
     store(places[r].cell, c[r]);
-    store(places[r].output, o[r] * s);
-    if (places[r].tape) store(places[r].tape + kept, s);
+    store(places[r].output, o[r] * squashed(c[r]));
   }
 }
 
 struct Lstm {  // slots: input, forget, candidate, output
-  static constexpr int BLOCKS = 4, SLOTS = 4, TAPE = 5, FROM_INPUT = 0, FROM_HIDDEN = 0, R = ROWS;
+  static constexpr int BLOCKS = 4, SLOTS = 4, TAPE = 4, FROM_INPUT = 0, FROM_HIDDEN = 0, R = ROWS;
   static constexpr bool CELL = true;
   template <int ROWS_HERE>
   INLINE void step(Vec (&sums)[ROWS_HERE][SLOTS], const Place* places, int64_t units) {
@@ -52,11 +50,11 @@ struct Lstm {  // slots: input, forget, candidate, output
       c[r] = f * load(at.cell) + i * g;
       if (at.tape) keep(at.tape, units, i, f, g, o[r]);
     }
-    put_out(c, o, places, 4 * units);
+    put_out(c, o, places);
   }
   INLINE void back(Slope at, int64_t units) {
     const Vec i = load(at.tape), f = load(at.tape + units), g = load(at.tape + 2 * units);
-    const Vec o = load(at.tape + 3 * units), s = load(at.tape + 4 * units), h = load(at.hidden);
+    const Vec o = load(at.tape + 3 * units), s = squashed(load(at.cell_after)), h = load(at.hidden);
     const Vec c = load(at.cell) + h * o * (1.0f - s * s);
     store(at.sums, c * g * (i - i * i));
     store(at.sums + units, c * load(at.cell_before) * (f - f * f));
@@ -98,7 +96,7 @@ struct Gru {  // slots: candidate (of the input), reset, update, candidate (of t
 };
 
 struct EpLstm {  // slots: candidate, input, forget, reinstatement, output
-  static constexpr int BLOCKS = 5, SLOTS = 5, TAPE = 6, FROM_INPUT = 0, FROM_HIDDEN = 0, R = ROWS_OF_FIVE;
+  static constexpr int BLOCKS = 5, SLOTS = 5, TAPE = 5, FROM_INPUT = 0, FROM_HIDDEN = 0, R = ROWS_OF_FIVE;
   static constexpr bool CELL = true;
   template <int ROWS_HERE>
   INLINE void step(Vec (&sums)[ROWS_HERE][SLOTS], const Place* places, int64_t units) {
@@ -111,11 +109,11 @@ struct EpLstm {  // slots: candidate, input, forget, reinstatement, output
       if (at.recall) c[row] += r * load(at.recall);
       if (at.tape) keep(at.tape, units, g, i, f, r, o[row]);
     }
-    put_out(c, o, places, 5 * units);
+    put_out(c, o, places);
   }
   INLINE void back(Slope at, int64_t units) {
     const Vec g = load(at.tape), i = load(at.tape + units), f = load(at.tape + 2 * units);
-    const Vec r = load(at.tape + 3 * units), o = load(at.tape + 4 * units), s = load(at.tape + 5 * units);
+    const Vec r = load(at.tape + 3 * units), o = load(at.tape + 4 * units), s = squashed(load(at.cell_after));
     const Vec h = load(at.hidden), c = load(at.cell) + h * o * (1.0f - s * s);
     store(at.sums, c * i * (1.0f - g * g));
     store(at.sums + units, c * g * (i - i * i));

@@ -13,7 +13,7 @@ from . import library
 
 PAD = 16
 """Hidden sizes are padded with zeros to a multiple of this (`recurrent.cpp`, as the next two)."""
-BLOCK, CHUNK = 24, 8
+BLOCK, CHUNK = 24, 4
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Kind:
 
 
 KINDS = {
-    "lstm": Kind(0, blocks=4, slots=4, tape=5, from_hidden=0, has_cell=True),
+    "lstm": Kind(0, blocks=4, slots=4, tape=4, from_hidden=0, has_cell=True),
     "gru": Kind(1, blocks=3, slots=4, tape=4, from_hidden=1, has_cell=False),
-    "ep_lstm": Kind(2, blocks=5, slots=5, tape=6, from_hidden=0, has_cell=True),
+    "ep_lstm": Kind(2, blocks=5, slots=5, tape=5, from_hidden=0, has_cell=True),
 }
 
 

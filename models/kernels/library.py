@@ -31,7 +31,8 @@ class _Struct(ctypes.Structure):
     """A struct of `recurrent.cpp`: 64-bit integers, then pointers."""
 
     def __init__(self, **values: Any) -> None:
-        """Tensors stand for their data; whoever makes a struct keeps them alive."""
+        """Tensors stand for their data, and live as long as the struct."""
+        self.given = values
         super().__init__(**{k: v.data_ptr() if isinstance(v, torch.Tensor) else v for k, v in values.items()})
 
 

@@ -14,21 +14,20 @@
 namespace {
 constexpr int64_t PAD = 16;    // floats: the widest vector
 constexpr int64_t BLOCK = 24;  // rows that go through time together
-constexpr int64_t CHUNK = 8;   // steps whose gradients of sums are kept until the weights' are formed
+constexpr int64_t CHUNK = 4;   // steps whose gradients of sums are kept until the weights' are formed
 
-// An unroll of T steps of B rows. With `gates` (the tape, for the backward pass) `joined` and `cells` hold all steps,
-// without it one step: then T of them are the same memory.
+// An unroll of T steps of B rows. With `gates` (the tape, for the backward pass) `cells` holds all steps, without it one.
 struct Sequence {
   int64_t kind, steps, rows, inputs, units;
   const float* weights;          // packed
-  const float* x;                // [T, B, inputs]
+  float* x;                      // [T, B, inputs]
   const uint8_t* first;          // [T, B]: the state is reset before this step
   const float *hidden, *cell;    // [B, units] before the first step
   const float *initial_hidden, *initial_cell;  // [units] after a reset
   const float* recall;           // [T, B, units] or null
-  float* joined;                 // [T, B, units + inputs]: hidden state before each step, and its inputs
+  float* joined;                 // room for [CHUNK, BLOCK, units + inputs]: hidden states before a step, and its inputs
   float* gates;                  // [T, B, TAPE * units] or null
-  float* cells;                  // [T, B, units] after each step
+  float* cells;                  // [T or 1, B, units] after each step
   float* output;                 // [T, B, units]
 };
 
@@ -49,7 +48,7 @@ struct Parameters {
 
 // A step of acting: arrays that hold all T steps, of which one call fills step t.
 struct Acting {
-  Sequence sequence;             // its first [T, B]; without a tape its output is [B, units], and the state before
+  Sequence sequence;             // its first [T, B]; without a tape its x and output are of one step, the state before too
   int64_t features_count, features_kept, actions, see_action, see_reward, reward_by_action, levels_count;
   const float *features, *levels;  // [T or 1, B, features], [levels] or null
   const int64_t* prev_action;    // [T, B]

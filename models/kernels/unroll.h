@@ -21,20 +21,29 @@ SEPARATE void few_rows(const Sequence& s, const float* panel, const float* bias,
   Cell::step(sums, places, units);
 }
 
-// Step t of rows [begin, end). Whoever calls has put the inputs into `joined`; the state before the step is put there.
+// The hidden or cell state of row b before step t: after a reset, at the `start`, or (`last`) after step t - 1.
+INLINE const float* before(const Sequence& s, int64_t t, int64_t b, const float* reset, const float* start,
+                           const float* last) {
+  if (s.first[t * s.rows + b]) return reset;
+  return (t ? last : start) + b * s.units;
+}
+
+// A row of `joined`: the hidden state before step t of row b, and its inputs.
+INLINE void join(const Sequence& s, int64_t t, int64_t b, float* joined) {
+  memcpy(joined, before(s, t, b, s.initial_hidden, s.hidden, s.output + (t - 1) * s.rows * s.units), sizeof(float) * s.units);
+  memcpy(joined + s.units, s.x + (t * s.rows + b) * s.inputs, sizeof(float) * s.inputs);
+}
+
+// Step t of rows [begin, end), at most BLOCK.
 template <class Cell>
 static void step(const Sequence& s, int64_t t, int64_t begin, int64_t end) {
-  const int64_t units = s.units, width = units + s.inputs, at = t * s.rows, kept = s.gates ? at : 0;
-  float *joined = s.joined + kept * width, *output = s.output + at * units;
-  float* cells = Cell::CELL ? s.cells + kept * units : nullptr;
-  const bool carried = t > 0;
-  const float* hidden = carried ? output - s.rows * units : s.hidden;
-  const float* cell = !Cell::CELL ? nullptr : !carried ? s.cell : s.gates ? cells - s.rows * units : cells;
+  const int64_t units = s.units, width = units + s.inputs, at = t * s.rows;
+  float* output = s.output + at * units;
+  float* cells = Cell::CELL ? s.cells + (s.gates ? at : 0) * units : nullptr;
   for (int64_t b = begin; b < end; b++) {
-    const bool fresh = s.first && s.first[at + b];
-    memcpy(joined + b * width, fresh ? s.initial_hidden : hidden + b * units, sizeof(float) * units);
+    join(s, t, b, s.joined + (b - begin) * width);
     if (Cell::CELL) {
-      const float* from = fresh ? s.initial_cell : cell + b * units;
+      const float* from = before(s, t, b, s.initial_cell, s.cell, s.gates ? cells - s.rows * units : cells);
       if (from != cells + b * units) memcpy(cells + b * units, from, sizeof(float) * units);
     }
   }
@@ -46,11 +55,11 @@ static void step(const Sequence& s, int64_t t, int64_t begin, int64_t end) {
       Place places[Cell::R];
       for (int64_t r = 0; r < Cell::R && r < left; r++) {
         const int64_t row = b + r;
-        places[r] = {joined + row * width + j, Cell::CELL ? cells + row * units + j : nullptr,
+        places[r] = {s.joined + (row - begin) * width + j, Cell::CELL ? cells + row * units + j : nullptr,
                      s.recall ? s.recall + (at + row) * units + j : nullptr, output + row * units + j,
                      s.gates ? s.gates + (at + row) * Cell::TAPE * units + j : nullptr};
       }
-      const float *slots = bias + Cell::SLOTS * j, *from = joined + b * width;
+      const float *slots = bias + Cell::SLOTS * j, *from = s.joined + (b - begin) * width;
       if (left >= Cell::R) few_rows<Cell, Cell::R>(s, panel, slots, from, places), b += Cell::R;
       else if (left >= 2) few_rows<Cell, 2>(s, panel, slots, from, places), b += 2;
       else few_rows<Cell, 1>(s, panel, slots, from, places), b += 1;
@@ -61,16 +70,8 @@ static void step(const Sequence& s, int64_t t, int64_t begin, int64_t end) {
 // A block of rows goes through all steps before the next one begins: what it reads again is still in the cache.
 template <class Cell>
 static void forward(const Sequence& s) {
-  const int64_t width = s.units + s.inputs;
-  for (int64_t begin = 0; begin < s.rows; begin += BLOCK) {
-    const int64_t end = begin + BLOCK < s.rows ? begin + BLOCK : s.rows;
-    for (int64_t t = 0; t < s.steps; t++) {
-      float* joined = s.joined + (s.gates ? t * s.rows * width : 0);
-      for (int64_t b = begin; b < end; b++)
-        memcpy(joined + b * width + s.units, s.x + (t * s.rows + b) * s.inputs, sizeof(float) * s.inputs);
-      step<Cell>(s, t, begin, end);
-    }
-  }
+  for (int64_t begin = 0; begin < s.rows; begin += BLOCK)
+    for (int64_t t = 0; t < s.steps; t++) step<Cell>(s, t, begin, begin + BLOCK < s.rows ? begin + BLOCK : s.rows);
 }
 
 // out [R, N * W] += a [R, depth] w [depth, N * W]
@@ -79,11 +80,14 @@ SEPARATE void tile(const float* a, int64_t a_stride, int64_t depth, const float*
   Vec sums[R][N];
   for (int r = 0; r < R; r++)
     for (int n = 0; n < N; n++) sums[r][n] = load(out + r * out_stride + n * W);
-  for (int64_t k = 0; k < depth; k++, w += N * W)
-    for (int n = 0; n < N; n++) {
-      const Vec weight = held(load(w + n * W));
-      for (int r = 0; r < R; r++) sums[r][n] += a[r * a_stride + k] * weight;
+  for (int64_t k = 0; k < depth; k++, w += N * W) {
+    Vec weights[N];
+    for (int n = 0; n < N; n++) weights[n] = held(load(w + n * W));
+    for (int r = 0; r < R; r++) {
+      const Vec slope = held(a[r * a_stride + k] - Vec{});
+      for (int n = 0; n < N; n++) sums[r][n] += slope * weights[n];
     }
+  }
   for (int r = 0; r < R; r++)
     for (int n = 0; n < N; n++) store(out + r * out_stride + n * W, sums[r][n]);
 }
@@ -107,57 +111,55 @@ static void product(int64_t rows, const float* a, int64_t a_stride, int64_t dept
   }
 }
 
-// D rows of a weight's gradient, N vectors: += over steps and rows of joined [.., D] times sums [.., N * W].
+// D rows of a weight's gradient, N vectors: += over `rows` of joined [.., D] times sums [.., N * W].
 template <int D, int N>
-SEPARATE void gradient(int64_t steps, int64_t rows, const float* joined, int64_t stride, int64_t step_stride,
-                     const float* sums, int64_t sums_stride, float* out, int64_t out_stride) {
+SEPARATE void gradient(int64_t rows, const float* joined, int64_t stride, const float* sums, int64_t sums_stride, float* out,
+                       int64_t out_stride) {
   Vec total[D][N];
   for (int d = 0; d < D; d++)
     for (int n = 0; n < N; n++) total[d][n] = load(out + d * out_stride + n * W);
-  for (int64_t t = 0; t < steps; t++) {
-    const float* x = joined + t * step_stride;
-    for (int64_t r = 0; r < rows; r++, x += stride, sums += sums_stride)
-      for (int n = 0; n < N; n++) {
-        const Vec slope = held(load(sums + n * W));
-        for (int d = 0; d < D; d++) total[d][n] += x[d] * slope;
-      }
+  for (int64_t r = 0; r < rows; r++, joined += stride, sums += sums_stride) {
+    Vec slopes[N];
+    for (int n = 0; n < N; n++) slopes[n] = held(load(sums + n * W));
+    for (int d = 0; d < D; d++) {
+      const Vec input = held(joined[d] - Vec{});
+      for (int n = 0; n < N; n++) total[d][n] += input * slopes[n];
+    }
   }
   for (int d = 0; d < D; d++)
     for (int n = 0; n < N; n++) store(out + d * out_stride + n * W, total[d][n]);
 }
 
-// Gradients of weights [count, columns] of `count` inputs that begin at `joined`.
+// Gradients of weights [count, N * W] of `count` inputs that begin at `joined`.
 template <int N>
-static void gradients(int64_t steps, int64_t rows, int64_t count, const float* joined, int64_t stride, int64_t step_stride,
-                      const float* sums, int64_t sums_stride, float* out, int64_t out_stride) {
+static void gradients(int64_t rows, int64_t count, const float* joined, int64_t stride, const float* sums, int64_t sums_stride,
+                      float* out, int64_t out_stride) {
   int64_t k = 0;
   for (; k + DEPTH <= count; k += DEPTH)
-    gradient<DEPTH, N>(steps, rows, joined + k, stride, step_stride, sums, sums_stride, out + k * out_stride, out_stride);
-  for (; k < count; k++)
-    gradient<1, N>(steps, rows, joined + k, stride, step_stride, sums, sums_stride, out + k * out_stride, out_stride);
+    gradient<DEPTH, N>(rows, joined + k, stride, sums, sums_stride, out + k * out_stride, out_stride);
+  for (; k < count; k++) gradient<1, N>(rows, joined + k, stride, sums, sums_stride, out + k * out_stride, out_stride);
 }
 
-// What the steps [t, t + steps) of rows [begin, begin + rows) add to the gradients of weights and biases.
+// What `rows` of `joined` and of the sums' gradients in `work` add to the gradients of weights and biases.
 template <class Cell>
-static void add_gradients(const Sequence& s, const Backward& d, int64_t t, int64_t steps, int64_t begin, int64_t rows) {
-  const int64_t units = s.units, width = units + s.inputs, sums_stride = Cell::SLOTS * units;
-  const float* joined = s.joined + (t * s.rows + begin) * width;
+static void add_gradients(const Sequence& s, const Backward& d, int64_t rows) {
+  const int64_t units = s.units, width = units + s.inputs, stride = Cell::SLOTS * units, columns = Cell::BLOCKS * units;
   for (int part = 0; part < 2; part++) {
-    const int64_t from = (part ? Cell::FROM_INPUT : Cell::FROM_HIDDEN) * units, columns = Cell::BLOCKS * units;
+    const int64_t from = (part ? Cell::FROM_INPUT : Cell::FROM_HIDDEN) * units;
     const int64_t skip = part ? units : 0, count = part ? s.inputs : units;
     for (int64_t j = 0; j < columns; j += 3 * W) {
       const int64_t vectors = (columns - j) / W, at = from + j;
-      const float* sums = d.work + at;
-      float* out = d.by_weights + skip * sums_stride + at;
-      if (vectors >= 3) gradients<3>(steps, rows, count, joined + skip, width, s.rows * width, sums, sums_stride, out, sums_stride);
-      else if (vectors == 2) gradients<2>(steps, rows, count, joined + skip, width, s.rows * width, sums, sums_stride, out, sums_stride);
-      else gradients<1>(steps, rows, count, joined + skip, width, s.rows * width, sums, sums_stride, out, sums_stride);
+      const float *sums = d.work + at, *joined = s.joined + skip;
+      float* out = d.by_weights + skip * stride + at;
+      if (vectors >= 3) gradients<3>(rows, count, joined, width, sums, stride, out, stride);
+      else if (vectors == 2) gradients<2>(rows, count, joined, width, sums, stride, out, stride);
+      else gradients<1>(rows, count, joined, width, sums, stride, out, stride);
     }
   }
-  float* by_bias = d.by_weights + width * sums_stride;
-  for (int64_t j = 0; j < sums_stride; j += W) {
+  float* by_bias = d.by_weights + width * stride;
+  for (int64_t j = 0; j < stride; j += W) {
     Vec total = load(by_bias + j);
-    for (int64_t m = 0; m < steps * rows; m++) total += load(d.work + m * sums_stride + j);
+    for (int64_t m = 0; m < rows; m++) total += load(d.work + m * stride + j);
     store(by_bias + j, total);
   }
 }
@@ -175,15 +177,16 @@ static void backward(const Sequence& s, const Backward& d) {
     float *by_hidden = d.by_hidden + begin * units, *by_cell = d.by_cell + begin * units;
     for (int64_t t = s.steps - 1; t >= 0; t--) {
       const int64_t at = t * s.rows + begin;
-      float* sums = d.work + t % CHUNK * rows * sums_stride;
+      float *sums = d.work + t % CHUNK * rows * sums_stride, *joined = s.joined + t % CHUNK * rows * width;
       for (int64_t r = 0; r < rows; r++) {
         const int64_t m = at + r;
-        const float* cell_before = !Cell::CELL ? nullptr : s.first[m] ? s.initial_cell
-                                   : t ? s.cells + (m - s.rows) * units : s.cell + (begin + r) * units;
+        join(s, t, begin + r, joined + r * width);
+        const float* cell_before =
+            Cell::CELL ? before(s, t, begin + r, s.initial_cell, s.cell, s.cells + (t - 1) * s.rows * units) : nullptr;
         for (int64_t j = 0; j < units; j += W) {
           store(by_hidden + r * units + j, load(by_hidden + r * units + j) + load(d.by_output + m * units + j));
-          Cell::back({s.gates + m * Cell::TAPE * units + j, s.joined + m * width + j,
-                      Cell::CELL ? cell_before + j : nullptr, s.recall ? s.recall + m * units + j : nullptr,
+          Cell::back({s.gates + m * Cell::TAPE * units + j, joined + r * width + j, Cell::CELL ? cell_before + j : nullptr,
+                      Cell::CELL ? s.cells + m * units + j : nullptr, s.recall ? s.recall + m * units + j : nullptr,
                       by_hidden + r * units + j, by_cell + r * units + j, sums + r * sums_stride + j,
                       d.by_recall ? d.by_recall + m * units + j : nullptr}, units);
         }
@@ -202,10 +205,7 @@ static void backward(const Sequence& s, const Backward& d) {
             store(h, Vec{});
             store(c, Vec{});
           }
-      if (t % CHUNK == 0) {
-        const int64_t steps = s.steps - t < CHUNK ? s.steps - t : CHUNK;
-        add_gradients<Cell>(s, d, t, steps, begin, rows);
-      }
+      if (t % CHUNK == 0) add_gradients<Cell>(s, d, (s.steps - t < CHUNK ? s.steps - t : CHUNK) * rows);
     }
   }
 }

@@ -20,26 +20,47 @@ from .layers import BLOCK, CHUNK, KINDS, Kind, Weights, compiled, pack, pack_bac
 class Tape(NamedTuple):
     """What T steps keep for the backward pass; U is the hidden size H, padded."""
 
-    joined: Tensor
-    """[T, B, U + F] hidden state before each step, and its inputs."""
+    x: Tensor
+    """[T, B, F]"""
     gates: Tensor
     """[T, B, kind.tape * U]"""
     cells: Tensor | None
     """[T, B, U] after each step."""
+    output: Tensor
+    """[T, B, U] hidden states after each step."""
     first: Tensor
     """[T, B] bool"""
-    cell: Tensor | None
+    hidden: Tensor
     """[B, U] before the first step."""
-    initial_cell: Tensor | None
+    cell: Tensor | None
+    initial_hidden: Tensor
     """[U] after a reset."""
+    initial_cell: Tensor | None
     recall: Tensor | None
     """[T, B, U]"""
 
 
-def empty_tape(kind: Kind, steps: int, rows: int, inputs: int, units: int) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Room for `joined`, `gates` and `cells`."""
-    cells = torch.empty(steps, rows, units) if kind.has_cell else None
-    return torch.empty(steps, rows, units + inputs), torch.empty(steps, rows, kind.tape * units), cells
+    def sequence(self, kind: Kind, packed: Tensor | None, joined: Tensor, keep: bool = True) -> library.Sequence:
+        """For a call: forwards with the weights `packed`, backwards without; `joined` of `scratch`.
+
+        Without `keep` the gates are of no use, and the cell states those of one step.
+        """
+        (rows, units), (steps, _) = self.hidden.shape, self.first.shape
+        parts = self._asdict() | {"gates": self.gates if keep else None, "weights": packed, "joined": joined}
+        inputs = self.x.shape[-1]
+        return library.Sequence(kind=kind.place, steps=steps, rows=rows, inputs=inputs, units=units, **parts)
+
+
+def room(kind: Kind, steps: int, rows: int, units: int, keep: bool) -> tuple[Tensor, Tensor | None]:
+    """For the gates and the cell states of a tape; without `keep` for what there is of it."""
+    kept = steps if keep else 1
+    cells = torch.empty(kept, rows, units) if kind.has_cell else None
+    return torch.empty(kept if keep else 0, rows, kind.tape * units), cells
+
+
+def scratch(rows: int, width: int, steps: int = 1) -> Tensor:
+    """For what a block's `rows` of some steps are joined to."""
+    return torch.empty(steps * min(BLOCK, rows) * width)
 
 
 def usable(*tensors: Tensor) -> bool:
@@ -102,36 +123,19 @@ class _Unroll(torch.autograd.Function):
     ) -> Tensor:
         weights = Weights(*(None if p is None else p.contiguous() for p in parameters))
         (steps, rows, inputs), units = x.shape, padded_size(weights.hidden)
-        kept = any(ctx.needs_input_grad)
-        joined, gates, cells = empty_tape(kind, steps if kept else 1, rows, inputs, units)
-        x, first = x.contiguous(), first.contiguous()
-        state = [None if part is None else padded(part, units) for part in (hidden, cell, initial_hidden, initial_cell)]
-        recall = None if recall is None else padded(recall, units)
-        packed = pack(kind, weights)
+        keep = any(ctx.needs_input_grad)
+        gates, cells = room(kind, steps, rows, units, keep)
+        hidden, initial_hidden = padded(hidden, units), padded(initial_hidden, units)
+        cell, initial_cell, recall = (None if p is None else padded(p, units) for p in (cell, initial_cell, recall))
         output = torch.empty(steps, rows, units)
-        sequence = library.Sequence(
-            kind=kind.place,
-            steps=steps,
-            rows=rows,
-            inputs=inputs,
-            units=units,
-            weights=packed,
-            x=x,
-            first=first,
-            hidden=state[0],
-            cell=state[1],
-            initial_hidden=state[2],
-            initial_cell=state[3],
-            recall=recall,
-            joined=joined,
-            gates=gates if kept else None,
-            cells=cells,
-            output=output,
+        tape = Tape(
+            x.contiguous(), gates, cells, output, first.contiguous(), hidden, cell, initial_hidden, initial_cell, recall
         )
+        packed = pack(kind, weights)
+        sequence = tape.sequence(kind, packed, scratch(rows, units + inputs), keep)
         compiled().recurrent_forward(library.level(), ctypes.byref(sequence))
-        if kept:
-            back = pack_back(kind, weights, ctx.needs_input_grad[1])
-            keep_tape(ctx, kind, weights, back, Tape(joined, gates, cells, first, state[1], state[3], recall))
+        if keep:
+            keep_tape(ctx, kind, weights, pack_back(kind, weights, ctx.needs_input_grad[1]), tape)
         return output[..., : weights.hidden]
 
     @staticmethod
@@ -141,7 +145,7 @@ class _Unroll(torch.autograd.Function):
         return (None, found.x, None, *found.states, found.recall, *found.parameters)
 
 
-def recorded(kind: Kind, weights: Weights, packed: Tensor, tape: Tape, output: Tensor, initial: Tensor) -> Tensor:
+def recorded(kind: Kind, weights: Weights, packed: Tensor, tape: Tape, initial: Tensor) -> Tensor:
     """Outputs [T, B, H] of steps that were made one by one, attached to the layer's parameters.
 
     Args:
@@ -149,22 +153,20 @@ def recorded(kind: Kind, weights: Weights, packed: Tensor, tape: Tape, output: T
         weights: those that the steps were made with.
         packed: the same, by `pack_back`.
         tape: what the steps kept.
-        output: [T, B, U] what they gave.
         initial: [components, 1, H] what episodes start from.
     """
     attached: Tensor = _Recorded.apply(  # type: ignore[no-untyped-call]
-        kind, packed, (tape, output), initial, weights.w_input, weights.w_hidden, weights.b_input, weights.b_hidden
+        kind, packed, tape, initial, weights.w_input, weights.w_hidden, weights.b_input, weights.b_hidden
     )
     return attached
 
 
 class _Recorded(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, kind: Kind, packed: Tensor, kept: tuple[Tape, Tensor], *parameters: Tensor) -> Tensor:
-        tape, output = kept
+    def forward(ctx: Any, kind: Kind, packed: Tensor, tape: Tape, *parameters: Tensor) -> Tensor:
         weights = Weights(*parameters[1:])
         keep_tape(ctx, kind, weights, packed, tape)
-        return output[..., : weights.hidden]
+        return tape.output[..., : weights.hidden]
 
     @staticmethod
     @once_differentiable
@@ -196,28 +198,15 @@ def backward(ctx: Any, by_output: Tensor, with_x: bool, with_recall: bool) -> Gr
     kind, inputs, hidden = ctx.kind, ctx.inputs, ctx.hidden
     packed, *rest = ctx.saved_tensors
     tape = Tape(*rest)
-    steps, rows, width = tape.joined.shape
-    units = width - inputs
+    (steps, rows), units = tape.first.shape, tape.hidden.shape[-1]
+    width = units + inputs
     by_output = padded(by_output, units)
     by_weights = torch.empty(width + 1, kind.slots, units)
     by_initial, by_hidden, by_cell = torch.empty(2, units), torch.empty(rows, units), torch.empty(rows, units)
     by_x = torch.empty(steps, rows, padded_size(inputs)) if with_x else None
     by_recall = torch.empty(steps, rows, units) if with_recall else None
-    work = torch.empty(CHUNK * min(BLOCK, rows) * kind.slots * units)
-    sequence = library.Sequence(
-        kind=kind.place,
-        steps=steps,
-        rows=rows,
-        inputs=inputs,
-        units=units,
-        first=tape.first,
-        cell=tape.cell,
-        initial_cell=tape.initial_cell,
-        recall=tape.recall,
-        joined=tape.joined,
-        gates=tape.gates,
-        cells=tape.cells,
-    )
+    work, joined = scratch(rows, kind.slots * units, CHUNK), scratch(rows, width, CHUNK)
+    sequence = tape.sequence(kind, None, joined)
     slopes = library.Backward(
         weights=packed,
         by_output=by_output,
