@@ -39,7 +39,6 @@ class Tape(NamedTuple):
     recall: Tensor | None
     """[T, B, U]"""
 
-
     def sequence(self, kind: Kind, packed: Tensor | None, joined: Tensor, keep: bool = True) -> library.Sequence:
         """For a call: forwards with the weights `packed`, backwards without; `joined` of `scratch`.
 
