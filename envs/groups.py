@@ -7,7 +7,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from .plotting import mean_and_sd
 from .trials import Evaluation, Trials
@@ -45,6 +44,8 @@ def compare(
 
 def welch(one: Array, other: Array) -> dict[str, float]:
     """Welch's t-test of two samples, positive t where the first is larger."""
+    from scipy import stats  # takes longer to import than most of us together
+
     if min(len(one), len(other)) < 2:
         return {"t": float("nan"), "p": float("nan")}
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +58,8 @@ class Task:
     """Slower measures (regressions, tests) of whole evaluations; joined to those of `summarise` in `results.json`."""
     references: Callable[[Any], Sequence[Reference]]
     """Ideal and published values of the same measures, for the settings given."""
-    figures: Callable[[Sequence[Evaluation], Any], dict[str, Figure]]
-    """Figures of one or several evaluated seeds, main figure first."""
+    figures: Callable[[Sequence[Evaluation], Any], Iterable[tuple[str, Figure]]]
+    """Figures of one or several evaluated seeds by name, main figure first; each is drawn when it is asked for."""
     headline: str = field(default="reward_per_trial")
     """The measure (a scalar of `summarise`) that tells how far training is."""
     compared: tuple[str, ...] = field(default=())

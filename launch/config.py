@@ -58,6 +58,7 @@ class RunConfig:
     env_steps: Count = 3_000_000
     log_points: Count = 100
     figures: CountOrZero = 4
+    figure_every_s: NonNegative = 60.0
     checkpoint_every_s: NonNegative = 30.0
     keep_checkpoints: Count = 3
 

@@ -25,6 +25,8 @@ from .algorithm import AlgorithmConfig
 from .batch import Batch, make_batch, resolve_device
 from .combined import Combined, combine
 from .objective import objective
+from .optimizer import make_optimizer
+from .optimizer import restore as restore_optimizer
 from .reward_prediction import RewardPrediction
 from .schedules import Schedule
 
@@ -81,7 +83,7 @@ class Learner:
         if config.reward_prediction:
             self._reward_prediction = RewardPrediction(self.agent.core.output_size, spec.num_actions).to(self.device)
             self._trained += self._reward_prediction.parameters()
-        self._optimizer = self._make_optimizer()
+        self._optimizer = make_optimizer(config.optimizer, self._trained)
         self._learning_rate = Schedule.of(config.learning_rate, total_env_steps)
         self._entropy_weight = Schedule.of(config.entropy_weight, total_env_steps)
         self._replay: ReplayBuffer[Trajectory] | None = (
@@ -120,7 +122,8 @@ class Learner:
         config = self.config
         env_steps = self.progress.env_steps
         learning_rate, entropy_weight = self._learning_rate(env_steps), self._entropy_weight(env_steps)
-        self._optimizer.zero_grad(set_to_none=True)
+        for parameter in self._trained:
+            parameter.grad = None
         measured = self._measure(batch, entropy_weight) if isinstance(batch, Batch) else self._take(batch)
         limit = float("inf") if config.max_grad_norm is None else config.max_grad_norm
         measured["learner/grad_norm"] = torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True)
@@ -131,9 +134,7 @@ class Learner:
                 f"update {self.progress.updates + 1}: loss {metrics['loss/total']}, gradient norm "
                 f"{metrics['learner/grad_norm']}; lower algo.learning_rate.start or set algo.max_grad_norm"
             )
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        self._optimizer.step()
+        self._optimizer.step(learning_rate)
         # A learner that was replaced counts from its checkpoint; older trajectories may carry a higher version.
         lags = [max(0, self.progress.updates - version) for version in batch.params_versions]
         self.progress = Progress(self.progress.updates + 1, env_steps + batch.fresh_env_steps)
@@ -180,12 +181,6 @@ class Learner:
             parameter.grad = part.view_as(parameter)
         return {name: combined.gradient.new_tensor(number) for name, number in combined.metrics.items()}
 
-    def _make_optimizer(self) -> torch.optim.Optimizer:
-        config, settings = self.config.optimizer, self.config
-        if config.name == "adam":
-            return torch.optim.Adam(self._trained, settings.learning_rate.start, betas=config.betas, eps=config.eps)
-        return torch.optim.RMSprop(self._trained, settings.learning_rate.start, alpha=config.alpha, eps=config.eps)
-
     # Exact resume ------------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -193,8 +188,8 @@ class Learner:
         tensors = {f"agent.{name}": tensor.detach() for name, tensor in self.agent.state_dict().items()}
         if self._reward_prediction is not None:
             tensors |= {_PREDICTION + name: t.detach() for name, t in self._reward_prediction.state_dict().items()}
-        for index, slots in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(tensor) for slot, tensor in slots.items()}
+        for slot, kept in self._optimizer.slots.items():
+            tensors |= {f"optimizer.{index}.{slot}": tensor for index, tensor in enumerate(kept)}
         scalars = {
             "updates": self.progress.updates,
             "env_steps": self.progress.env_steps,
@@ -214,14 +209,8 @@ class Learner:
         predicts = {k.removeprefix(_PREDICTION): t for k, t in tensors.items() if k.startswith(_PREDICTION)}
         if self._reward_prediction is not None and predicts:
             self._reward_prediction.load_state_dict(predicts)
-        slots: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, slot = key.split(".", 2)
-                if int(index) < len(self._trained):
-                    slots.setdefault(int(index), {})[slot] = tensor
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        kept = {k.removeprefix("optimizer."): tensor for k, tensor in tensors.items() if k.startswith("optimizer.")}
+        restore_optimizer(self._optimizer, kept)
         self.progress = Progress(scalars["updates"], scalars["env_steps"])
         self._rng.bit_generator.state = scalars["rng"]
         self._replay_debt = scalars["replay_debt"]

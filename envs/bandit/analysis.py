@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import optimize
 
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
@@ -103,6 +102,8 @@ def fit_learning_rate(trials: Trials, settings: BanditSettings, volatile: bool, 
 
     Rate and inverse temperature are fitted together to the first `episodes` of the kind; NaN if there are none.
     """
+    from scipy import optimize  # takes as long to import as to fit
+
     kind = per_episode(trials, settings, trials["volatile"])[:, 0] == volatile
     choice = per_episode(trials, settings, trials["choice"])[kind][:episodes].astype(int)
     reward = per_episode(trials, settings, trials["reward"])[kind][:episodes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,18 +38,17 @@ STYLES = {
 COLORS = {title: STYLES[name] for name, title in TITLES.items()}
 
 
-def figures(evaluations: Sequence[Evaluation], settings: BanditSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: BanditSettings) -> Iterator[tuple[str, Figure]]:
     """Cumulative regret (main; for informative arms the reward by trial), raster of choices, learning curve."""
     played = [e for e in evaluations if len(e.trials.get("trial", ()))]
-    drawn = {"regret": _draw_regret(played, settings)}
     if settings.arms == "informative":
-        drawn = {"reward": _draw_reward(played, settings), **drawn}
+        yield "reward", _draw_reward(played, settings)
+    yield "regret", _draw_regret(played, settings)
     if played:
-        drawn["raster"] = _draw_raster(played[0], settings)
+        yield "raster", _draw_raster(played[0], settings)
     learning = _draw_learning(evaluations, settings)
     if learning is not None:
-        drawn["learning_curve"] = learning
-    return drawn
+        yield "learning_curve", learning
 
 
 def _draw_regret(evaluations: Sequence[Evaluation], settings: BanditSettings) -> Figure:

@@ -28,12 +28,14 @@ BOUNDS = IDEAL, ALONE, CHANCE = "ideal observer", "ideal without recall", "chanc
 """Names of the lines that agents are held against."""
 
 
-def figures(evaluations: Sequence[Evaluation], settings: BarcodeBanditSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: BarcodeBanditSettings) -> Iterator[tuple[str, Figure]]:
     """First pulls and reward by encounter (main), learning curves, accuracy within an episode."""
     groups = groups_of(evaluations)
-    drawn = {"by_encounter": _draw_by_encounter(groups, settings), "by_pull": _draw_by_pull(groups, settings)}
+    yield "by_encounter", _draw_by_encounter(groups, settings)
+    yield "by_pull", _draw_by_pull(groups, settings)
     curve = _draw_learning(groups, settings)
-    return drawn if curve is None else drawn | {"learning_curve": curve}
+    if curve is not None:
+        yield "learning_curve", curve
 
 
 def _in_turn(groups: Groups) -> Iterator[tuple[str, str, Sequence[Evaluation]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,12 +26,13 @@ INK = "#222222"
 CHANCE = 0.5
 
 
-def figures(evaluations: Sequence[Evaluation], settings: ContextualChoiceSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: ContextualChoiceSettings) -> Iterator[tuple[str, Figure]]:
     """Accuracy by time-step (main) and learning curve."""
     groups = groups_of(evaluations)
-    drawn = {"accuracy_by_step": _draw_accuracy(groups, settings)}
+    yield "accuracy_by_step", _draw_accuracy(groups, settings)
     curve = _draw_learning(groups, settings)
-    return drawn if curve is None else drawn | {"learning_curve": curve}
+    if curve is not None:
+        yield "learning_curve", curve
 
 
 def _colors(groups: Mapping[str, Sequence[Evaluation]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,17 +78,15 @@ def references(settings: DMLabSettings) -> list[Reference]:
     return [Reference("ideal", ideal, "closed form")]
 
 
-def figures(evaluations: Sequence[Evaluation], settings: DMLabSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: DMLabSettings) -> Iterator[tuple[str, Figure]]:
     """Accuracy by trial (Harlow's level, main there), the returns of the episodes, and the return over training."""
-    drawn: dict[str, Figure] = {}
     if _is_harlow(settings):
-        drawn["accuracy_by_trial"] = _draw_accuracy(evaluations, settings)
-    drawn["returns"] = _draw_returns(evaluations, settings)
+        yield "accuracy_by_trial", _draw_accuracy(evaluations, settings)
+    yield "returns", _draw_returns(evaluations, settings)
     figure, (axis,) = new_figure()
     if draw_learning_curve(axis, evaluations, "episode_return"):
         label(axis, find_level(settings.level).name, "environment steps (millions)", "return of an episode")
-        drawn["learning_curve"] = figure
-    return drawn
+        yield "learning_curve", figure
 
 
 def _draw_accuracy(evaluations: Sequence[Evaluation], settings: DMLabSettings) -> Figure:

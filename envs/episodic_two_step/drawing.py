@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +41,15 @@ INK = "#222222"
 CHANCE = 0.5
 
 
-def figures(evaluations: Sequence[Evaluation], settings: EpisodicTwoStepSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: EpisodicTwoStepSettings) -> Iterator[tuple[str, Figure]]:
     """Stay probabilities (main), reward with and without cues, learning curve."""
     groups = groups_of(evaluations)
     measures = {name: [summarise(e.trials, settings) for e in group] for name, group in groups.items()}
-    drawn = {"stay_probability": _draw_stay(measures, settings), "reward": _draw_reward(measures, settings)}
+    yield "stay_probability", _draw_stay(measures, settings)
+    yield "reward", _draw_reward(measures, settings)
     curve = _draw_learning(groups, settings)
-    return drawn if curve is None else drawn | {"learning_curve": curve}
+    if curve is not None:
+        yield "learning_curve", curve
 
 
 def _named(name: str) -> str:

@@ -5,7 +5,7 @@ Shared by all forms of the task (one-dimensional, image numbers, PsychLab): see 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -92,7 +92,7 @@ def references(settings: HarlowSettings) -> list[Reference]:
     return found
 
 
-def figures(evaluations: Sequence[Evaluation], settings: HarlowSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: HarlowSettings) -> Iterator[tuple[str, Figure]]:
     """See `learning_set_figures`."""
     final = "held-out objects" if settings.split == "test" else "after training"
     return learning_set_figures(evaluations, settings, "one-dimensional Harlow", final)
@@ -100,7 +100,7 @@ def figures(evaluations: Sequence[Evaluation], settings: HarlowSettings) -> dict
 
 def learning_set_figures(
     evaluations: Sequence[Evaluation], settings: LearningSet, title: str, final: str
-) -> dict[str, Figure]:
+) -> Iterator[tuple[str, Figure]]:
     """Accuracy by trial at successive parts of training and at the end (main); return over training.
 
     Args:
@@ -109,15 +109,14 @@ def learning_set_figures(
         title: what the task is called.
         final: what the evaluation after training is called.
     """
-    drawn = {"accuracy_by_trial": _draw_accuracy(evaluations, settings, title, final)}
+    yield "accuracy_by_trial", _draw_accuracy(evaluations, settings, title, final)
     figure, (axis,) = new_figure()
     if draw_learning_curve(axis, evaluations, "episode_return"):
         best = ideal(settings).values["return"]
         axis.axhline(best, color=GREY, linestyle="--", linewidth=1)
         axis.text(0, best, "ideal ", color=GREY, fontsize=8, va="bottom", transform=axis.get_yaxis_transform())
         label(axis, "learning", "environment steps (millions)", "return of an episode")
-        drawn["learning_curve"] = figure
-    return drawn
+        yield "learning_curve", figure
 
 
 def training_quantiles(evaluation: Evaluation, settings: LearningSet) -> Array | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def references(settings: PsychLabSettings) -> list[Reference]:
     return [harlow.ideal(settings)]
 
 
-def figures(evaluations: Sequence[Evaluation], settings: PsychLabSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: PsychLabSettings) -> Iterator[tuple[str, Figure]]:
     """See `harlow.analysis.learning_set_figures`."""
     final = "held-out pictures" if settings.split == "test" else "after training"
     return harlow.learning_set_figures(evaluations, settings, "PsychLab Harlow", final)

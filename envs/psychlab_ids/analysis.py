@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..harlow.analysis import analyse, ideal, learning_set_figures, summarise
@@ -25,6 +25,6 @@ def references(settings: PictureNumbersSettings) -> list[Reference]:
     return found
 
 
-def figures(evaluations: Sequence[Evaluation], settings: PictureNumbersSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: PictureNumbersSettings) -> Iterator[tuple[str, Figure]]:
     """See `harlow.analysis.learning_set_figures`."""
     return learning_set_figures(evaluations, settings, "Harlow by picture numbers", "after training")

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import special
 
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
@@ -15,6 +15,8 @@ from .env import TwoStepEnv, TwoStepSettings
 
 CELLS = ("rewarded_common", "rewarded_uncommon", "unrewarded_common", "unrewarded_uncommon")
 LAGS = 5
+CONVERGED, MOST_STEPS = 1e-8, 100
+"""What ends a regression: the loss is so near to its minimum, or so many steps of Newton's method were made."""
 MODEL_FREE_RATES = np.arange(0.1, 1.0, 0.1)
 
 
@@ -65,20 +67,38 @@ def lag_regression(trials: Trials, lags: int = LAGS, ridge: float = 1.0) -> dict
     index = index[trials["episode"][index - lags] == trials["episode"][index]] if len(index) else index
     if len(index) < 8 * lags:
         return {cell: [] for cell in CELLS}
-    sign = 1.0 - 2.0 * trials["choice"]
     cell = 2 * (trials["reward"] <= 0) + ~trials["common"].astype(bool)
-    columns = [sign[index - lag] * (cell[index - lag] == c) for c in range(4) for lag in range(1, lags + 1)]
-    design = np.column_stack([np.ones(len(index)), *columns])
-    target = sign[index]
-
-    def loss(weights: Array) -> tuple[float, Array]:
-        margin = target * (design @ weights)
-        value = np.logaddexp(0.0, -margin).sum() + 0.5 * ridge * weights @ weights
-        gradient = -(target / (1 + np.exp(np.clip(margin, -50, 50)))) @ design + ridge * weights
-        return float(value), gradient
-
-    weights = optimize.minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B").x[1:].reshape(4, lags)
+    choice = trials["choice"]
+    histories = [2 * cell[index - lag] + (choice[index - lag] == choice[index]) for lag in range(1, lags + 1)]
+    # A good agent meets few histories, many times each: each of them is a row, with its number.
+    shape = (2, *[8] * lags)
+    codes, counts = np.unique(np.ravel_multi_index((choice[index], *histories), shape), return_counts=True)
+    chosen, *histories = np.unravel_index(codes, shape)
+    columns = [(2 * (past % 2) - 1) * (past // 2 == c) for c in range(4) for past in histories]
+    weights = _logistic(np.column_stack([1.0 - 2.0 * chosen, *columns]), counts, ridge)[1:].reshape(4, lags)
     return {name: row.tolist() for name, row in zip(CELLS, weights, strict=True)}
+
+
+def _logistic(design: Array, counts: Array, ridge: float) -> Array:
+    """Weights w [K] that minimise the sum of log(1 + exp(-x w)) over rows x of `design` [N, K], each counted `counts`
+    [N] times, plus ridge / 2 |w|^2: by Newton's method with step halving, on a function that is strictly convex."""
+
+    def loss(weights: Array) -> float:
+        return float(counts @ np.logaddexp(0.0, -(design @ weights)) + 0.5 * ridge * weights @ weights)
+
+    weights = np.zeros(design.shape[1])
+    for _ in range(MOST_STEPS):
+        wrong = special.expit(-(design @ weights))
+        slope = ridge * weights - (counts * wrong) @ design
+        curvature = (design * (counts * wrong * (1 - wrong))[:, None]).T @ design + ridge * np.eye(len(weights))
+        step = np.linalg.solve(curvature, slope)
+        if slope @ step < CONVERGED:
+            break
+        lowest = loss(weights)
+        while loss(weights - step) > lowest:
+            step = step / 2
+        weights = weights - step
+    return weights
 
 
 def anova(trials: Trials) -> dict[str, dict[str, float]]:
@@ -110,7 +130,7 @@ def anova(trials: Trials) -> dict[str, dict[str, float]]:
     for name, contrast in contrasts.items():
         effect = n * (means @ np.array(contrast)) ** 2 / 4
         f = effect / (within / freedom) if within > 0 else float("inf")
-        effects[name] = {"F": float(f), "p": float(stats.f.sf(f, 1, freedom))}
+        effects[name] = {"F": float(f), "p": float(special.fdtrc(1, freedom, f))}
     return effects
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figures(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> dict[str, Figure]:
+def figures(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> Iterator[tuple[str, Figure]]:
     """Stay probabilities (main), lag regression, prediction errors of a network, learning curve."""
-    drawn = {"stay_probability": _draw_stay(evaluations, settings)}
+    yield "stay_probability", _draw_stay(evaluations, settings)
     if fits := [fit for e in evaluations if all((fit := lag_regression(e.trials)).values())]:
-        drawn["lag_regression"] = _draw_lags(fits)
+        yield "lag_regression", _draw_lags(fits)
     if all("rpe" in e.trials for e in evaluations):
-        drawn["prediction_errors"] = _draw_errors(evaluations, settings)
+        yield "prediction_errors", _draw_errors(evaluations, settings)
     figure, (axis,) = new_figure()
     if draw_learning_curve(axis, evaluations, "reward_per_trial"):
         axis.axhline(ideal(settings)["reward_per_trial"], color=GREY, linestyle="--", linewidth=1)
@@ -49,8 +49,7 @@ def figures(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> dic
             transform=axis.get_yaxis_transform(),
         )
         label(axis, "learning", "environment steps (millions)", "reward per trial")
-        drawn["learning_curve"] = figure
-    return drawn
+        yield "learning_curve", figure
 
 
 def _draw_stay(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> Figure:

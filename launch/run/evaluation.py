@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...actors.device_rollout import DeviceRollout
 from ...actors.evaluation import evaluate
@@ -31,6 +29,9 @@ from .film import action_names, with_thoughts
 from .folder import RunFolder
 from .measures import flatten, results_table
 from .trial_table import TrialTable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EVALUATION_STREAM = 1_000_000
 """In the place of an actor's number: seeds of the evaluation, which no actor has."""
@@ -191,10 +192,10 @@ def draw(evaluations: Sequence[Evaluation], config: TrainConfig) -> dict[str, Fi
     drawn = memory_figures(evaluations, task.condition)
     groups = groups_of(evaluations)
     if task.side_by_side or len(groups) == 1:
-        return {**task.figures(evaluations, settings), **drawn}
+        return {**dict(task.figures(evaluations, settings)), **drawn}
     for group, own in groups.items():
         suffix = group.replace(", ", "_")
-        drawn = {**{f"{name}_{suffix}": figure for name, figure in task.figures(own, settings).items()}, **drawn}
+        drawn = {**{f"{name}_{suffix}": figure for name, figure in task.figures(own, settings)}, **drawn}
     return drawn
 
 

@@ -15,16 +15,18 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from safetensors.numpy import load_file, save_file
 
 from ...learner.checkpoint import CheckpointFolder
 from ...replay.trajectory import Array
 from .trial_table import read_trials
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class NotARunFolderError(ValueError):

@@ -82,7 +82,7 @@ class Training:
         figure_every = total / self._config.run.figures if self._config.run.figures else float("inf")
         next_log = (self._tracker.env_steps // log_every + 1) * log_every
         next_figure = (self._tracker.env_steps // figure_every + 1) * figure_every
-        last_line = last_checkpoint = time.monotonic()
+        last_line = last_checkpoint = last_figure = time.monotonic()
         with TrainingLine(total, self._tracker.env_steps) as line:
             while self._tracker.env_steps < total and not stop.requested:
                 try:
@@ -94,9 +94,10 @@ class Training:
                     trials = trials_of_window(self._engine.window())
                     self._log(trials)
                     next_log += log_every
-                    if self._tracker.env_steps >= next_figure:
+                    if self._tracker.env_steps >= next_figure and now - last_figure >= self._config.run.figure_every_s:
                         self._draw(trials)
-                        next_figure += figure_every
+                        last_figure = now
+                        next_figure = (self._tracker.env_steps // figure_every + 1) * figure_every
                 if now - last_line >= LINE_EVERY_S:
                     last_line = now
                     line.update(self._tracker.env_steps, self._line())
@@ -145,7 +146,7 @@ class Training:
 
     def _draw(self, trials: Trials) -> None:
         evaluation = Evaluation(trials, self._folder.read_history(), label="training")
-        name, figure = next(iter(self._task.figures([evaluation], self._settings).items()))
+        name, figure = next(iter(self._task.figures([evaluation], self._settings)))
         self._tracker.figure(name, figure)
 
     def _score_of_best(self) -> float:

@@ -196,7 +196,7 @@ def test_every_baseline_plays_and_every_figure_is_drawn(name):
     history = {"env_steps": steps, "episode_return": steps / 1e6}
     history |= {key: np.full(20, value) for key, value in measures.items()}
     for evaluations in ([Evaluation(trials, {})], [Evaluation(trials, history)] * 3):
-        drawn = task.figures(evaluations, settings)
+        drawn = dict(task.figures(evaluations, settings))
         assert all(isinstance(figure, Figure) for figure in drawn.values())
     assert set(flatten(task.references(settings)[0].values)) & set(measures)
 

@@ -99,5 +99,5 @@ TASK = Task(
     summarise=lambda trials, settings: {"reward_per_trial": float("nan")},
     analyse=lambda trials, settings: {},
     references=lambda settings: [],
-    figures=lambda evaluations, settings: {"empty": Figure()},
+    figures=lambda evaluations, settings: [("empty", Figure())],
 )

@@ -79,5 +79,5 @@ TASK = Task(
     summarise=summarise,
     analyse=lambda trials, settings: {},
     references=lambda settings: [],
-    figures=lambda evaluations, settings: {"empty": Figure()},
+    figures=lambda evaluations, settings: [("empty", Figure())],
 )
