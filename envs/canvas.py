@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -40,9 +42,15 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, size: int = 18, color: Color = INK) -> None:
         """Text centred on (x, y)."""
-        self._draw.text((x, y), text, fill=color, anchor="mm", font=ImageFont.load_default(size))
+        self._draw.text((x, y), text, fill=color, anchor="mm", font=_font(size))
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """[height, width, 3]"""
         return np.asarray(self._image).copy()
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Kept: to unpack one takes longer than to draw with it."""
+    return ImageFont.load_default(size)

@@ -38,7 +38,7 @@ class RMSprop:
         self._parameters = list(parameters)
         self._alpha, self._eps = alpha, eps
         self._square = [torch.zeros_like(parameter) for parameter in self._parameters]
-        self.slots = {"square_avg": self._square}
+        self.slots: Mapping[str, list[Tensor]] = {"square_avg": self._square}
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
@@ -66,7 +66,11 @@ class Adam:
         self._mean = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._square = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._steps = [torch.zeros(()) for _ in self._parameters]
-        self.slots = {"exp_avg": self._mean, "exp_avg_sq": self._square, "step": self._steps}
+        self.slots: Mapping[str, list[Tensor]] = {
+            "exp_avg": self._mean,
+            "exp_avg_sq": self._square,
+            "step": self._steps,
+        }
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:

@@ -110,7 +110,7 @@ def _draw_errors(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -
     figure, axes = new_figure(2, 3.4)
     fit = rpe_regression(evaluations[0].trials, settings)
     rate = fit.get("model_free_learning_rate", 0.5)
-    network, based, free = prediction_errors(evaluations[0].trials, settings, rate)
+    network, based, (free,) = prediction_errors(evaluations[0].trials, settings, np.array([rate]))
     shown = slice(None, None, max(1, network.size // 3000))
     for axis, values, name in ((axes[0], based, "model_based"), (axes[1], free, "model_free")):
         axis.plot(values.ravel()[shown], network.ravel()[shown], ".", color=BLUE, markersize=2, alpha=0.4)

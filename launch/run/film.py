@@ -37,7 +37,7 @@ def with_thoughts(film: Film, names: Sequence[str]) -> NDArray[np.uint8]:
         names: of the actions.
     """
     scale = -(-LEAST_WIDTH // film.frames.shape[2])
-    frames = film.frames.repeat(scale, axis=1).repeat(scale, axis=2)
+    frames = film.frames.repeat(scale, axis=1).repeat(scale, axis=2) if scale > 1 else film.frames
     # One scale for the whole episode, with zero on it.
     bounds = min(0.0, float(film.value.min())), max(0.0, float(film.value.max()), 1e-6)
     return np.stack([_page(film, i, frame, names, bounds) for i, frame in enumerate(frames)])

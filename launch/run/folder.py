@@ -188,8 +188,9 @@ class RunFolder:
         paths = []
         for name, figure in figures.items():
             # Laid out once, for both files and for whoever draws it again: that takes longer than to write them.
-            figure.draw_without_rendering()
-            figure.set_layout_engine(None)
+            if (layout := figure.get_layout_engine()) is not None:
+                layout.execute(figure)
+                figure.set_layout_engine(None)
             size = figure.get_tightbbox().padded(0.1)
             for suffix in ("svg", "png"):
                 path = self.figures / f"{name}.{suffix}"
