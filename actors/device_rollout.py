@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..envs import registry
 from ..envs.tensors import make_generator, restore_generator
-from ..models.acting import TorchActing, action_noise
+from ..models.acting import TorchActing
 from ..models.agent import Agent
 from ..models.flat import Vector, load_vector
 from ..replay.trajectory import Array, LastSteps, Trajectory, on_host
@@ -82,7 +82,7 @@ class DeviceRollout:
         spec: as of a `RolloutWorker`.
         device: of the learner.
         bf16: act under bfloat16 autocast, as the learner computes then. What is recorded are the log-probabilities of
-            the policy that acted: of the very logits that the actions were drawn from.
+            the policy that acted: of the very one that the actions were drawn from.
 
     Raises:
         NoTensorTaskError: if the task cannot be played as tensors.
@@ -104,7 +104,7 @@ class DeviceRollout:
         self._generator = make_generator(device)
         if self._generator is not None:
             self._generator.manual_seed(action_seed)
-        self._episodes = Episodes.begin(self.env.reset(env_seed), _as_it_is, device)
+        self._episodes = Episodes.begin(self.env.reset(env_seed), self.agent.policy, _as_it_is, device)
         with torch.no_grad():
             self._state = tuple(component.clone() for component in self.agent.initial_state(spec.num_envs))
 
@@ -131,9 +131,10 @@ class DeviceRollout:
         length, acting = self.spec.unroll_length, self._acting
         clock = clock or _Clock(self.device)
         record = Recorder(length, self._episodes, self.env.info_spec, _as_it_is, self.device)
-        shape = (length, self.spec.num_envs, self.agent.spec.num_actions)
         initial_state = self._state
-        acting.begin(record.seen, action_noise(shape, self._generator, self.spec.greedy, self.device), initial_state)
+        shape = (length, self.spec.num_envs)
+        noise = self.agent.policy.noise(shape, self._generator, self.spec.greedy, self.device)
+        acting.begin(record.seen, noise, initial_state)
         for t, (action, rows) in enumerate(zip(acting.actions.unbind(), watched, strict=True)):
             acting.step(t)
             clock.mark()

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..learner.losses import log_prob
 from ..models.acting import Acting
 from ..models.agent import Seen
 from ..models.core import State
+from ..models.policy import Policy
 from ..replay.trajectory import NO_ACTION, Array, Data, LastSteps, Trajectory, join_last, on_host
 
 D = TypeVar("D", Array, Tensor)
@@ -32,7 +32,7 @@ class Episodes(Generic[D]):
     first: D
     """[B] bool"""
     prev_action: D
-    """[B] int64"""
+    """[B, ...] as the policy's actions."""
     prev_reward: D
     """[B] float32"""
     returns: Array
@@ -41,13 +41,14 @@ class Episodes(Generic[D]):
     """[B] int64 its steps so far, on the host."""
 
     @classmethod
-    def begin(cls, obs: D, view: Callable[[Tensor], D], device: torch.device) -> Episodes[D]:
+    def begin(cls, obs: D, policy: Policy, view: Callable[[Tensor], D], device: torch.device) -> Episodes[D]:
         """New episodes that begin with `obs` [B, ...]."""
-        batch = len(obs)
+        batch, dtype = len(obs), policy.action_dtype
+        nothing = torch.full((batch, *policy.action_shape), _nothing(dtype), dtype=dtype, device=device)
         return cls(
             obs=obs,
             first=view(torch.ones(batch, dtype=torch.bool, device=device)),
-            prev_action=view(torch.full((batch,), NO_ACTION, device=device)),
+            prev_action=view(nothing),
             prev_reward=view(torch.zeros(batch, device=device)),
             returns=np.zeros(batch),
             lengths=np.zeros(batch, dtype=np.int64),
@@ -108,14 +109,14 @@ class Recorder(Generic[D]):
         view: Callable[[Tensor], D],
         device: torch.device,
     ) -> None:
-        obs = torch.as_tensor(episodes.obs)
+        obs, prev_action = torch.as_tensor(episodes.obs), torch.as_tensor(episodes.prev_action)
 
         def rows(count: int, dtype: torch.dtype, *shape: int) -> Tensor:
             return torch.empty(count, len(obs), *shape, dtype=dtype, device=device)
 
         self.seen = Seen(
             obs=rows(length + 1, obs.dtype, *obs.shape[1:]),
-            prev_action=rows(length + 1, torch.long),
+            prev_action=rows(length + 1, prev_action.dtype, *prev_action.shape[1:]),
             prev_reward=rows(length + 1, torch.float32),
             first=(first := rows(length + 1, torch.bool)),
         )
@@ -131,6 +132,7 @@ class Recorder(Generic[D]):
         self._obs: D = view(self.seen.obs)
         self._first: D = view(first)
         self._prev_action: D = view(self.seen.prev_action)
+        self._nothing = _nothing(prev_action.dtype)
         self._prev_reward: D = view(self.seen.prev_reward)
         self._reward: D = view(reward)
         self._terminated: D = view(terminated)
@@ -151,7 +153,7 @@ class Recorder(Generic[D]):
         t += 1
         self._obs[t], self._first[t] = obs, ended
         self._prev_action[t], self._prev_reward[t] = action, reward
-        _blank(self._prev_action[t], ended, NO_ACTION)
+        _blank(self._prev_action[t], ended, self._nothing)
         _blank(self._prev_reward[t], ended, 0)
 
     def cut(self, t: int, rows: D, final_obs: D, state: State, recall: Sequence[Tensor] = ()) -> None:
@@ -170,7 +172,7 @@ class Recorder(Generic[D]):
         self._last.append(LastSteps(time, rows, final_obs, states, recalls))
 
     def trajectory(self, acting: Acting, state: State, params_version: int, actor_id: int) -> Trajectory:
-        """The whole, once all steps are recorded; `state` is the one of t = 0, and logits and actions `acting`'s."""
+        """The whole, once all steps are recorded; `state` is the one of t = 0, policy and actions are `acting`'s."""
         view = self._view
         return Trajectory(
             obs=self._obs,
@@ -180,7 +182,7 @@ class Recorder(Generic[D]):
             action=view(acting.actions),
             reward=self._reward,
             discount=view((~self.terminated).float()),
-            behaviour_logp=view(log_prob(acting.logits, acting.actions)),
+            behaviour_logp=view(acting.log_prob()),
             initial_state=tuple(view(component) for component in state),
             recall=tuple(view(torch.stack(component)) for component in zip(*self._recalls, strict=True)),
             last=join_last([(part, 0) for part in self._last]),
@@ -195,11 +197,18 @@ class Recorder(Generic[D]):
 
 
 def _blank(row: D, where: D, value: int) -> None:
-    """`value` where it says so, without a look at a device's data."""
+    """`value` in the rows [B, ...] where it says so [B], without a look at a device's data."""
     if isinstance(row, Tensor):
-        row.masked_fill_(where, value)
-    else:
+        row.masked_fill_(where.view(-1, *[1] * (row.dim() - 1)), value)
+    elif row.ndim == 1:
         np.putmask(row, where, value)
+    else:
+        row[where] = value
+
+
+def _nothing(dtype: torch.dtype) -> int:
+    """The previous action where an episode starts."""
+    return 0 if dtype.is_floating_point else NO_ACTION
 
 
 def _copy(row: D) -> D:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,6 +15,7 @@ from ..models.agent import Agent
 from ..models.core import State
 from ..models.dnd import Neighbours
 from ..models.recall import Recall
+from ..replay.trajectory import NO_ACTION
 
 Array = NDArray[Any]
 
@@ -57,13 +59,16 @@ class Remembering:
         return tuple(Recall(*(torch.from_numpy(part) for part in (near.values, near.found, near.keys, cue.query))))
 
     def store(self, cue: Cue, state: State, action: Array) -> None:
-        """Keep the state that this step's action [B] was chosen from, where the task says so."""
+        """Keep the state that this step's action [B, ...] was chosen from, where the task says so.
+
+        What is noted beside it is the action, if that is one choice.
+        """
         if cue.write.any():
             self.dictionary.write(
                 self._encoded(cue.key),
                 self._agent.core.remembered(state).numpy(),
                 cue.tag,
-                action,
+                action if action.ndim == 1 else np.full(len(action), NO_ACTION),
                 cue.write,
             )
 

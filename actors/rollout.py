@@ -19,7 +19,7 @@ from ..envs import registry
 from ..envs.tensors import TensorTask
 from ..envs.vector import VectorTask
 from ..learner.objective import Objective
-from ..models.acting import action_noise, make_acting
+from ..models.acting import make_acting
 from ..models.agent import Agent, AgentSpec, ModelConfig
 from ..models.flat import Vector, load_vector
 from ..replay.gradient import Gradient, Result
@@ -27,6 +27,7 @@ from ..replay.trajectory import Array, Trajectory, on_host
 from .gradients import GradientMaker
 from .recorder import Episodes, Recorder
 from .remembering import INFO, Remembering
+from .spaces import actions_of
 
 HOST = torch.device("cpu")
 
@@ -116,10 +117,13 @@ class Unroll:
 
 
 def agent_spec(env: VectorTask | TensorTask, model: ModelConfig) -> AgentSpec:
-    """The agent that fits a task's spaces."""
-    num_actions = int(env.single_action_space.n)  # type: ignore[union-attr]  # tasks have discrete actions
+    """The agent that fits a task's spaces.
+
+    Raises:
+        ValueError: for an action space that no policy acts in.
+    """
     obs_shape = tuple(env.single_observation_space.shape or ())
-    return AgentSpec(obs_shape=obs_shape, num_actions=num_actions, model=model, cue_size=env.cue_size)
+    return AgentSpec(obs_shape, actions_of(env.single_action_space), model, env.cue_size)
 
 
 def check_finite(task: str, **named: Array) -> None:
@@ -152,7 +156,7 @@ class RolloutWorker:
         """New episodes, as if nothing had been played."""
         batch = self.spec.num_envs
         obs, _ = self.env.reset(seed=env_seed)
-        self._episodes = Episodes.begin(self._checked_shape(obs), Tensor.numpy, HOST)
+        self._episodes = Episodes.begin(self._checked_shape(obs), self.agent.policy, Tensor.numpy, HOST)
         with torch.no_grad():
             self._state = tuple(component.clone() for component in self.agent.initial_state(batch))
         self.memory = Remembering(self.agent, batch) if self.agent.has_memory else None
@@ -172,9 +176,9 @@ class RolloutWorker:
         started = time.perf_counter()
         length, env, memory, acting = self.spec.unroll_length, self.env, self.memory, self._acting
         record = Recorder(length, self._episodes, self._told, Tensor.numpy, HOST)
-        shape = (length, self.spec.num_envs, self.agent.spec.num_actions)
         initial_state = self._state
-        acting.begin(record.seen, action_noise(shape, self._generator, self.spec.greedy), initial_state)
+        noise = self.agent.policy.noise((length, self.spec.num_envs), self._generator, self.spec.greedy)
+        acting.begin(record.seen, noise, initial_state)
         recall: tuple[Tensor, ...] = ()
         env_s = 0.0
         for t, action in enumerate(acting.actions.numpy()):

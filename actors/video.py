@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 from PIL import Image
 
 from ..replay.trajectory import Array, on_host
@@ -23,13 +26,13 @@ class Film:
     trial: Array
     """[N] from 0."""
     prev_action: Array
-    """[N], NO_ACTION at the first step."""
+    """[N, ...], none at the first step."""
     prev_reward: Array
     """[N]"""
     value: Array
     """[N]"""
     policy: Array
-    """[N, A] probabilities."""
+    """[N, K] from 0 to 1: the probability of each choice; of a `Box` where its mean lies between the bounds."""
     gaze: Array | None
     """[N, 2] x and y as fractions of the frame, for tasks whose `info` has `gaze_x` and `gaze_y`."""
 
@@ -54,7 +57,7 @@ def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
         picture = None if seen_as_shown else worker.env.render()
         unroll = worker.unroll()
         played = unroll.trajectory
-        logits, value = worker.agent.unroll(*inputs_of(played))
+        policy, value = worker.agent.unroll(*inputs_of(played))
         obs = on_host(played.obs)[0, 0]
         step = {
             "frames": np.broadcast_to(obs, (*obs.shape[:2], 3)) if picture is None else picture,
@@ -62,7 +65,7 @@ def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
             "prev_action": played.prev_action[0, 0],
             "prev_reward": played.prev_reward[0, 0],
             "value": value[0, 0].numpy(),
-            "policy": torch.softmax(logits[0, 0], -1).numpy(),
+            "policy": _shares(worker.env.single_action_space, worker.agent.policy.shares(policy[0, 0]).numpy()),
         }
         if "gaze_x" in unroll.info and "gaze_y" in unroll.info:
             step["gaze"] = np.array([unroll.info["gaze_x"][0, 0], unroll.info["gaze_y"][0, 0]])
@@ -71,6 +74,16 @@ def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
         ended = bool(played.first[-1, 0])
     arrays = {name: np.stack(entries) for name, entries in columns.items()}
     return Film(gaze=arrays.pop("gaze", None), **arrays)
+
+
+def _shares(space: gymnasium.Space[Any], shares: Array) -> Array:
+    if not isinstance(space, Box):
+        return shares
+    low, high = space.low.flatten(), space.high.flatten()
+    bounded = np.isfinite(low) & np.isfinite(high)
+    start, width = np.where(bounded, low, 0), np.where(bounded, high - low, 1)
+    # Without bounds a logistic curve, with 0 in the middle.
+    return np.where(bounded, np.clip((shares - start) / width, 0, 1), 1 / (1 + np.exp(-shares)))
 
 
 def save_gif(frames: Array, path: Path, frames_per_second: float) -> None:

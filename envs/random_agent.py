@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Generic, TypeVar
 
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from .vector import Array, Mask, VectorTask
 
@@ -12,7 +14,7 @@ Env = TypeVar("Env", bound=VectorTask)
 
 
 class RandomAgent(Generic[Env]):
-    """Takes each action equally often (see `envs.trials.Baseline`).
+    """Takes each action equally often (see `envs.trials.Baseline`), of a `Box` as Gymnasium samples it.
 
     Args:
         env: the environment to be played.
@@ -27,14 +29,18 @@ class RandomAgent(Generic[Env]):
             raise TypeError(f"this baseline plays {plays.__name__}, not {type(env).__name__}")
         self.env: Env = env
         self.rng = np.random.default_rng(0)
-        self._num_actions = int(env.single_action_space.n)  # type: ignore[attr-defined]  # tasks have discrete actions
+        self._space = copy.deepcopy(env.action_space)
+        self._space.seed(0)
 
     def begin(self, which: Mask) -> None:
         """See `envs.trials.Baseline`."""
 
     def act(self, obs: Array) -> Array:
         """See `envs.trials.Baseline`."""
-        return self.rng.integers(self._num_actions, size=len(obs))
+        if isinstance(space := self.env.single_action_space, Discrete):
+            return self.rng.integers(int(space.n), size=len(obs))
+        drawn: Array = self._space.sample()
+        return drawn
 
     def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
         """See `envs.trials.Baseline`."""

@@ -66,7 +66,10 @@ class Cue(NamedTuple):
 
 
 class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
-    """B copies of one task. Subclasses set the spaces in `__init__` through `_set_spaces` and write the hooks."""
+    """B copies of one task. Subclasses set the spaces in `__init__` through `_set_spaces` and write the hooks.
+
+    Actions are `Discrete`, `MultiDiscrete` or a `Box`.
+    """
 
     metadata: dict[str, Any] = {
         "autoreset_mode": AutoresetMode.SAME_STEP,
@@ -103,7 +106,7 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._rng = generator
         self._drawn, self._to_come = (), 0
 
-    def _set_spaces(self, observation: gymnasium.Space[Any], action: gymnasium.spaces.Discrete) -> None:
+    def _set_spaces(self, observation: gymnasium.Space[Any], action: gymnasium.Space[Any]) -> None:
         self.single_observation_space = observation
         self.single_action_space = action
         self.observation_space = batch_space(observation, self.num_envs)
@@ -116,7 +119,7 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         raise NotImplementedError
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        """Play `action` [B] and return reward [B] (float32), terminated [B], truncated [B] and info."""
+        """Play `action` [B, ...] and return reward [B] (float32), terminated [B], truncated [B] and info."""
         raise NotImplementedError
 
     def _observe(self) -> Array:
@@ -180,8 +183,16 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         return self.play(chosen)
 
     def play(self, actions: Array) -> tuple[Array, Array, Mask, Mask, dict[str, Array]]:
-        """`step` for a policy that knows its actions: they are not checked."""
-        reward, terminated, truncated, info = self._advance(np.asarray(actions))
+        """`step` for a policy that knows its actions: they are not checked.
+
+        Those of a `Box` may be drawn from all numbers: they are clipped to its bounds here.
+        """
+        chosen, space = np.asarray(actions), self.single_action_space
+        if isinstance(space, gymnasium.spaces.Box):
+            chosen = np.clip(chosen.reshape(-1, *space.shape), space.low, space.high)
+        elif isinstance(space, gymnasium.spaces.MultiDiscrete):
+            chosen = chosen.reshape(-1, *space.shape)
+        reward, terminated, truncated, info = self._advance(chosen)
         obs = self._observe()
         ended = terminated | truncated
         info["_final_obs"] = self._fresh = ended
@@ -235,12 +246,22 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
 
 def _check_actions(actions: Array, space: gymnasium.Space[Any]) -> None:
-    count = int(space.n)  # type: ignore[attr-defined]  # tasks have discrete actions
-    if actions.dtype.kind not in "iu" or actions.min() < 0 or actions.max() >= count:
-        raise ValueError(f"actions are whole numbers from 0 to {count - 1}, got {actions.tolist()}")
+    if isinstance(space, gymnasium.spaces.Discrete):
+        count = int(space.n)
+        if actions.dtype.kind not in "iu" or actions.min() < 0 or actions.max() >= count:
+            raise ValueError(f"actions are whole numbers from 0 to {count - 1}, got {actions.tolist()}")
+        return
+    if isinstance(space, gymnasium.spaces.Box):
+        low, high, whole = space.low, space.high, False
+    else:
+        assert isinstance(space, gymnasium.spaces.MultiDiscrete)
+        low, high, whole = space.start, space.start + space.nvec - 1, True
+    fits = actions.shape[actions.ndim - low.ndim :] == low.shape and (actions.dtype.kind in "iu" or not whole)
+    if not fits or not ((actions >= low) & (actions <= high)).all():
+        raise ValueError(f"actions lie in {space}, got {actions.tolist()}")
 
 
-class SingleTask(gymnasium.Env[Array, int]):
+class SingleTask(gymnasium.Env[Array, Any]):
     """One episode of a task as an ordinary Gymnasium environment (no autoreset)."""
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
@@ -267,7 +288,7 @@ class SingleTask(gymnasium.Env[Array, int]):
         self._batch._begin(np.ones(1, dtype=bool))
         return self._batch._observe()[0], {}
 
-    def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Play one action; `info` has one value a key."""
         _check_actions(np.asarray(action), self.action_space)
         reward, terminated, truncated, info = self._batch._advance(np.asarray([action]))

@@ -81,7 +81,7 @@ class Learner:
         self._reward_prediction: RewardPrediction | None = None
         self._trained = [p for p in self.agent.parameters() if p.requires_grad]
         if config.reward_prediction:
-            self._reward_prediction = RewardPrediction(self.agent.core.output_size, spec.num_actions).to(self.device)
+            self._reward_prediction = RewardPrediction(self.agent.core.output_size, spec.actions).to(self.device)
             self._trained += self._reward_prediction.parameters()
         self._optimizer = make_optimizer(config.optimizer, self._trained)
         self._learning_rate = Schedule.of(config.learning_rate, total_env_steps)

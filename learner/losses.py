@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -16,26 +15,6 @@ class Losses:
     policy: Tensor
     value: Tensor
     entropy: Tensor
-
-
-def _log_policy(logits: Tensor) -> Tensor:
-    """log π [A, ...], the actions first: torch's softmax is slow along an axis of few numbers, and fast across rows."""
-    return torch.log_softmax(logits.movedim(-1, 0).contiguous(), dim=0)
-
-
-def _chosen(log_policy: Tensor, action: Tensor) -> Tensor:
-    return log_policy.gather(0, action.unsqueeze(0)).squeeze(0)
-
-
-def log_prob(logits: Tensor, action: Tensor) -> Tensor:
-    """log π(a) of a categorical policy: logits [..., A] and actions (int64) [...] give [...]."""
-    return _chosen(_log_policy(logits), action)
-
-
-def log_prob_and_entropy(logits: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-    """log π(a) and the policy's entropy in nats, both [...], from one softmax; arguments as in `log_prob`."""
-    log_policy = _log_policy(logits)
-    return _chosen(log_policy, action), -(log_policy.exp() * log_policy).sum(0)
 
 
 def actor_critic_loss(
@@ -50,8 +29,8 @@ def actor_critic_loss(
     """-log π(a) A + value_weight ½ (target - V)² - entropy_weight H(π), each a mean over T x B (Mnih et al. 2016).
 
     Args:
-        chosen: [T, B] log π(a) of the actions taken, from `log_prob_and_entropy`.
-        entropies: [T, B] H(π), likewise.
+        chosen: [T, B] log π(a) of the actions taken.
+        entropies: [T, B] H(π).
         advantage: [T, B], taken as a constant.
         value: [T, B] of the critic.
         target: [T, B], taken as a constant.

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..models.agent import Agent, Seen
 from .algorithm import AlgorithmConfig
 from .batch import Batch
-from .losses import actor_critic_loss, log_prob_and_entropy
+from .losses import actor_critic_loss
 from .returns import generalized_advantage, n_step, vtrace
 from .reward_prediction import RewardPrediction
 from .schedules import Schedule
@@ -54,11 +54,10 @@ def objective(
         bf16: the heads under bfloat16 autocast.
     """
     with torch.autocast(output.device.type, dtype=torch.bfloat16, enabled=bf16):
-        logits, value = agent.heads(output)
+        policy, value = agent.heads(output)
     if bf16:
-        output, logits, value = output.float(), logits.float(), value.float()
-    logits = logits[:-1]
-    chosen, entropies = log_prob_and_entropy(logits, batch.action)
+        output, policy, value = output.float(), policy.float(), value.float()
+    chosen, entropies = agent.policy.log_prob_and_entropy(policy[:-1], batch.action)
     log_rho = chosen.detach() - batch.behaviour_logp
     target, advantage = returns_of(agent, batch, log_rho, value.detach(), config)
     loss = actor_critic_loss(chosen, entropies, advantage, value[:-1], target, config.value_weight, entropy_weight)

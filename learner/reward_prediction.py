@@ -10,18 +10,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..models.policy import Actions
+
 
 class RewardPrediction(nn.Module):
     """A linear head beside policy and value: the expected reward of each of A actions.
 
     Args:
         width: H of the core's output.
-        num_actions: A.
+        actions: A of them.
+
+    Raises:
+        ValueError: for actions that are no choice of one of A.
     """
 
-    def __init__(self, width: int, num_actions: int) -> None:
+    def __init__(self, width: int, actions: Actions) -> None:
         super().__init__()
-        self.head = nn.Linear(width, num_actions)
+        if actions.kind != "discrete":
+            raise ValueError(f"algo.reward_prediction tells what each action pays; of {actions} there is no telling")
+        self.head = nn.Linear(width, actions.sizes[0])
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

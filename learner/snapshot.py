@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..models.agent import AgentSpec, ModelConfig, describe_difference
 from ..models.dnd import MemoryConfig
+from ..models.policy import Actions
 from ..replay.trajectory import Array
 from .batch import Batch
 from .checkpoint import Checkpoint
@@ -42,7 +43,8 @@ def agent_of(checkpoint: Checkpoint) -> AgentSpec:
     saved = checkpoint.scalars["agent"]
     model: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved["model"].items()}
     model["memory"] = MemoryConfig(**model["memory"])
-    return AgentSpec(tuple(saved["obs_shape"]), saved["num_actions"], ModelConfig(**model), saved["cue_size"])
+    actions = Actions(saved["actions"]["kind"], tuple(saved["actions"]["sizes"]))
+    return AgentSpec(tuple(saved["obs_shape"]), actions, ModelConfig(**model), saved["cue_size"])
 
 
 def agent_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:

@@ -14,24 +14,13 @@ from .core import State
 from .kernels.acting import CompiledActing, can_act
 
 
-def action_noise(
-    shape: Sequence[int], generator: torch.Generator | None, greedy: bool, device: torch.device | None = None
-) -> Tensor:
-    """Gumbel noise for logits of a shape: the largest of logits + noise is a sample of the policy; zero if `greedy`.
-
-    One call for a whole unroll.
-    """
-    noise = torch.empty(*shape, device=device).exponential_(generator=generator).log_().neg_()
-    return noise.zero_() if greedy else noise
-
-
 class Acting(Protocol):
     """Steps of an agent, without gradients: `begin`, then `step` for t = 0 .. T - 1 (see `make_acting`)."""
 
     actions: Tensor
-    """[T, B] int64; row t is written by step t."""
-    logits: Tensor
-    """[T, B, A] float32, likewise."""
+    """[T, B, ...]; row t is written by step t."""
+    policy: Tensor
+    """[T, B, P] float32, parameters of the policy that they were drawn from, likewise."""
 
     @property
     def state(self) -> State:
@@ -42,12 +31,15 @@ class Acting(Protocol):
 
         Args:
             seen: [T+1, B, ...] buffers without `recall`; row t has to be there when step t is made.
-            noise: [T, B, A] of `action_noise`.
+            noise: [T, B, N] of the policy's `noise`.
             state: recurrent state before step 0, each component [B, H].
         """
 
     def step(self, t: int, recall: Sequence[Tensor] = ()) -> None:
-        """Step t: draws `actions[t]` from `logits[t]`; `recall` as in `Seen`."""
+        """Step t: draws `actions[t]` from `policy[t]`; `recall` as in `Seen`."""
+
+    def log_prob(self) -> Tensor:
+        """log π(a) of the actions drawn, [T, B], once all steps are made."""
 
     def outputs(self) -> Tensor:
         """What the heads read in the steps made, [T, B, H], attached to the agent's parameters.
@@ -61,7 +53,7 @@ def make_acting(agent: Agent, bf16: bool = False, keep: bool = False) -> Acting:
 
     Args:
         agent: acts.
-        bf16: under bfloat16 autocast. What is kept are the very logits that the actions were drawn from.
+        bf16: under bfloat16 autocast. What is kept is the very policy that the actions were drawn from.
         keep: be ready for `outputs`.
     """
     return CompiledActing(agent, keep) if not bf16 and can_act(agent, keep) else TorchActing(agent, bf16, keep)
@@ -71,7 +63,7 @@ class TorchActing:
     """Acting by torch; arguments as of `make_acting`."""
 
     actions: Tensor
-    logits: Tensor
+    policy: Tensor
 
     def __init__(self, agent: Agent, bf16: bool = False, keep: bool = False) -> None:
         self._agent = agent
@@ -83,8 +75,10 @@ class TorchActing:
         self._rows = list(zip(*(buffer.unbind() for buffer in (*seen[:3], seen.first)), strict=True))
         # Where a look is free, steps in which no episode starts save the reset.
         self._starts = seen.first.numpy() if seen.first.device.type == "cpu" else None
-        self.logits, self.actions = torch.empty_like(noise), noise.new_empty(noise.shape[:-1], dtype=torch.long)
-        self._drawn = list(zip(noise.unbind(), self.logits.unbind(), self.actions.unbind(), strict=True))
+        policy, shape = self._agent.policy, noise.shape[:-1]
+        self.policy = noise.new_empty(*shape, policy.num_parameters)
+        self.actions = noise.new_empty(*shape, *policy.action_shape, dtype=policy.action_dtype)
+        self._drawn = list(zip(noise.unbind(), self.policy.unbind(), self.actions.unbind(), strict=True))
         self._initial_state = self.state = state
         self._recalls: list[Sequence[Tensor]] = []
 
@@ -98,8 +92,11 @@ class TorchActing:
         self.state = tuple(component.float() for component in state) if self._bf16 else state
         if self._keep:
             self._recalls.append(recall)
-        noise, logits, action = self._drawn[t]
-        torch.argmax(torch.add(logits.copy_(chosen), noise), -1, out=action)
+        noise, parameters, action = self._drawn[t]
+        self._agent.policy.draw(parameters.copy_(chosen), noise, action)
+
+    def log_prob(self) -> Tensor:  # noqa: D102
+        return self._agent.policy.log_prob(self.policy, self.actions)
 
     def outputs(self) -> Tensor:
         """Computed anew: torch's graph of T single steps costs more than another pass of the fused unroll."""
@@ -109,5 +106,5 @@ class TorchActing:
 
     def _mode(self) -> contextlib.AbstractContextManager[object]:
         if self._bf16:
-            return torch.autocast(self.logits.device.type, dtype=torch.bfloat16)
+            return torch.autocast(self.policy.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()

@@ -17,6 +17,7 @@ from .core import Inputs, InputSizes, State
 from .cores import make_core
 from .dnd import Dictionary
 from .encoders import make_encoder
+from .policy import Actions, make_policy
 from .recall import Recall, inverse_kernel_mean
 from .settings import ModelConfig as ModelConfig
 
@@ -26,7 +27,7 @@ class AgentSpec:
     """All that determines an agent's parameters: small, plain, safe to send anywhere."""
 
     obs_shape: tuple[int, ...]
-    num_actions: int
+    actions: Actions
     model: ModelConfig
     cue_size: int = 0
     """Width of the keys and queries that the task gives to an episodic memory."""
@@ -38,7 +39,7 @@ class Seen(NamedTuple):
     obs: Tensor
     """[B, ...]"""
     prev_action: Tensor
-    """[B] int64, NO_ACTION where an episode starts."""
+    """[B, ...] as the policy's actions; where an episode starts NO_ACTION, of a `Box` zeros."""
     prev_reward: Tensor
     """[B], 0 where an episode starts."""
     first: Tensor | None
@@ -54,7 +55,7 @@ class Seen(NamedTuple):
 
 
 class Agent(nn.Module):
-    """Encoder -> core -> categorical policy and value.
+    """Encoder -> core -> policy and value.
 
     Raises:
         ValueError: for sizes that do not fit the core or the encoder, or for kernels that are not there.
@@ -74,23 +75,20 @@ class Agent(nn.Module):
         self.encoder.requires_grad_(not model.encoder_frozen)
         self.norm = nn.LayerNorm(self.encoder.output_size) if model.layer_norm else nn.Identity()
         reward_width = (len(model.reward_levels) or 1) if model.see_reward else 0
-        reward_width *= spec.num_actions if model.reward_by_action else 1
-        sizes = InputSizes(self.encoder.output_size, spec.num_actions if model.see_action else 0, reward_width)
+        encoded = sum(spec.actions.sizes)
+        reward_width *= encoded if model.reward_by_action else 1
+        sizes = InputSizes(self.encoder.output_size, encoded if model.see_action else 0, reward_width)
         self.core = make_core(sizes, model)
         self.has_memory = self.core.recall_size > 0 and model.memory.reinstate
         encodes = self.has_memory and model.memory.key_size > 0
         self.key_encoder = nn.Linear(spec.cue_size, model.memory.key_size, bias=False) if encodes else nn.Identity()
-        self.policy = nn.Linear(self.core.output_size, spec.num_actions)
+        self.policy = make_policy(spec.actions, self.core.output_size)
         self.value = nn.Linear(self.core.output_size, 1)
         # A policy that starts uniform and a value of usual scale (the published codes' initialisation).
         nn.init.orthogonal_(self.policy.weight, 0.01)
         nn.init.orthogonal_(self.value.weight, 1.0)
         nn.init.zeros_(self.policy.bias)
         nn.init.zeros_(self.value.bias)
-        # Row 0 is what NO_ACTION (-1) looks up: no action, a zero vector.
-        one_hot = torch.cat((torch.zeros(1, spec.num_actions), torch.eye(spec.num_actions)))
-        self.one_hot: Tensor
-        self.register_buffer("one_hot", one_hot, persistent=False)
         self.reward_levels: Tensor
         self.register_buffer("reward_levels", torch.tensor(model.reward_levels), persistent=False)
 
@@ -110,7 +108,7 @@ class Agent(nn.Module):
         return self.core.step(self._inputs(seen), state)
 
     def unroll(self, seen: Seen, state: State) -> tuple[Tensor, Tensor]:
-        """T steps of B episodes: policy logits [T, B, A] and values [T, B]. `seen.first` may be True anywhere."""
+        """T steps of B episodes: policy's parameters [T, B, P] and values [T, B]. `seen.first` may be True anywhere."""
         return self.heads(self.outputs(seen, state))
 
     def outputs(self, seen: Seen, state: State) -> Tensor:
@@ -118,7 +116,7 @@ class Agent(nn.Module):
         return self.core.unroll(self._inputs(seen), _first_of(seen), state)
 
     def heads(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Policy logits [..., A] and values [...] from the core's output [..., H].
+        """The policy's parameters [..., P] and values [...] from the core's output [..., H].
 
         One product with the weights of both, whose few rows are long: twice as fast as two with few columns.
         """
@@ -127,7 +125,7 @@ class Agent(nn.Module):
             torch.cat((self.policy.bias, self.value.bias)),
         )
         rows = torch.addmm(bias.unsqueeze(1), weight, output.flatten(0, -2).t()).unflatten(1, output.shape[:-1])
-        return rows[:-1].movedim(0, -1), rows[-1]
+        return self.policy.completed(rows[:-1].movedim(0, -1)), rows[-1]
 
     def reinstatement_gate(self, seen: Seen, state: State) -> Tensor:
         """How far each unit let in what was recalled, [T, B, H]; arguments as in `unroll`."""
@@ -136,9 +134,9 @@ class Agent(nn.Module):
 
     def _inputs(self, seen: Seen) -> Inputs:
         """Of a step, [B, ...], or of an unroll, [T, B, ...]."""
-        shape = seen.prev_action.shape
+        shape = seen.prev_reward.shape
         features = self.features(seen.obs.flatten(0, len(shape) - 1)).unflatten(0, shape)
-        action = self.one_hot.index_select(0, (seen.prev_action + 1).flatten()).unflatten(0, shape)
+        action = self.policy.encode(seen.prev_action)
         reward = seen.prev_reward.unsqueeze(-1)
         if not self.spec.model.see_reward:
             reward = reward[..., :0]
@@ -179,7 +177,7 @@ def describe_difference(old: AgentSpec, new: AgentSpec) -> list[str]:
     """What differs between two agents, one readable line an item; empty if they are the same."""
     lines = [
         f"{name}: {getattr(old, name)} -> {getattr(new, name)}"
-        for name in ("obs_shape", "num_actions", "cue_size")
+        for name in ("obs_shape", "actions", "cue_size")
         if getattr(old, name) != getattr(new, name)
     ]
     lines += [

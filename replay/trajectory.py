@@ -23,7 +23,7 @@ Array = NDArray[Any]
 Data = Array | Tensor
 
 NO_ACTION = -1
-"""`prev_action` at the first step of an episode; the agent sees a zero vector."""
+"""A discrete `prev_action` at the first step of an episode; the agent sees a zero vector. That of a `Box` is zeros."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Trajectory:
     first: Data
     """[T+1, B] bool; True where an episode starts: state, previous action and reward are reset *before* this step."""
     prev_action: Data
-    """[T+1, B] int; NO_ACTION where `first`."""
+    """[T+1, B, ...] as `action`; NO_ACTION, of a `Box` 0, where `first`."""
     prev_reward: Data
     """[T+1, B] float32; 0 where `first`."""
     action: Data
-    """[T, B] int"""
+    """[T, B] int64; of K choices at once [T, B, K]; of a `Box` [T, B, D] float32, as drawn, before any clipping."""
     reward: Data
     """[T, B] float32"""
     discount: Data

@@ -97,8 +97,8 @@ def environment_alone(config: TrainConfig, seconds: float) -> Rate:
         return _alone(f"{name} ({device})", 100 * envs, seconds, environment_on_device(config, device, 100), device)
     env = registry.make_vector(config.task_name, envs, **config.task_options)
     env.reset(seed=0)
-    rng = np.random.default_rng(0)
-    actions = rng.integers(env.single_action_space.n, size=(100, envs))  # type: ignore[attr-defined]
+    env.action_space.seed(0)
+    actions = [env.action_space.sample() for _ in range(100)]
 
     def work() -> None:
         for action in actions:

@@ -25,7 +25,7 @@ from ...replay.trajectory import Array
 from ..config import ConfigError, TrainConfig, task_settings
 from ..console import console
 from ..engines.specs import Worker
-from .film import action_names, with_thoughts
+from .film import column_names, with_thoughts
 from .folder import RunFolder
 from .measures import flatten, results_table
 from .trial_table import TrialTable
@@ -120,8 +120,8 @@ def _prepared(worker: W, config: TrainConfig, checkpoint: Checkpoint) -> W:
     agent = snapshot.agent_of(checkpoint)
     if worker.agent.spec != agent:
         raise ConfigError(
-            f"the trained agent takes observations of shape {agent.obs_shape} and has {agent.num_actions} actions; "
-            f"this task has shape {worker.agent.spec.obs_shape} and {worker.agent.spec.num_actions} actions"
+            f"the trained agent takes observations of shape {agent.obs_shape} and has the actions {agent.actions}; "
+            f"this task has shape {worker.agent.spec.obs_shape} and {worker.agent.spec.actions}"
         )
     worker.agent.load_state_dict(snapshot.agent_tensors(checkpoint))
     if config.evaluate.closed_units:
@@ -158,7 +158,7 @@ def evaluate_run(
     with console.status("drawing"):
         pictures = output.write_figures(draw([as_evaluation(config, output, folder)], config))
         player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), config, checkpoint)
-        names = action_names(registry.get(config.task_name), player.agent.spec.num_actions)
+        names = column_names(registry.get(config.task_name), player.agent.spec.actions)
         frames = with_thoughts(film_episode(player), names)
         save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
     return results, [*pictures, output.figures / FILM]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ...actors.video import Film
 from ...envs.canvas import INK, Canvas, Color
 from ...envs.registry import Task
-from ...replay.trajectory import NO_ACTION
+from ...models.policy import Actions
+from ...replay.trajectory import Array
 
 LEAST_WIDTH = 252
 """Smaller frames are enlarged, each pixel to a square."""
@@ -29,12 +30,21 @@ def action_names(task: Task, num_actions: int) -> list[str]:
     return list(known) or [f"action {i + 1}" for i in range(num_actions)]
 
 
+def column_names(task: Task, actions: Actions) -> list[str]:
+    """What stands under the columns of a film's policy: actions, component.choice, or components."""
+    if actions.kind == "discrete":
+        return action_names(task, *actions.sizes)
+    if actions.kind == "multi_discrete":
+        return [f"{k}.{i}" for k, size in enumerate(actions.sizes, 1) for i in range(1, size + 1)]
+    return [str(d) for d in range(1, actions.sizes[0] + 1)]
+
+
 def with_thoughts(film: Film, names: Sequence[str]) -> NDArray[np.uint8]:
     """The film's frames, enlarged where they are small, each over a panel: [N, height, width, 3].
 
     Args:
         film: of one episode.
-        names: of the actions.
+        names: of `column_names`.
     """
     scale = -(-LEAST_WIDTH // film.frames.shape[2])
     frames = film.frames.repeat(scale, axis=1).repeat(scale, axis=2) if scale > 1 else film.frames
@@ -52,12 +62,18 @@ def _page(
     if film.gaze is not None:
         x, y = film.gaze[i]
         canvas.ring(x * width, y * height, max(4.0, width / 40), GAZE)
-    action = int(film.prev_action[i])
-    last = "" if action == NO_ACTION else f"   last: {names[action]}, {film.prev_reward[i]:+.2f}"
+    last = f"   last: {_named(film.prev_action[i], names)}, {film.prev_reward[i]:+.2f}" if i else ""
     canvas.text(width / 2, height + 14, f"trial {int(film.trial[i]) + 1}{last}", size=13)
     _value(canvas, width, height + 34, float(film.value[i]), bounds)
     _policy(canvas, width, height + 52, film.policy[i], names)
     return canvas.pixels
+
+
+def _named(action: Array, names: Sequence[str]) -> str:
+    """An action [...] in words or numbers."""
+    if action.ndim == 0:
+        return names[int(action)]
+    return " ".join(str(choice + 1) if action.dtype.kind == "i" else f"{choice:+.2f}" for choice in action)
 
 
 def _value(canvas: Canvas, width: int, y: int, value: float, bounds: tuple[float, float]) -> None:
@@ -75,7 +91,7 @@ def _value(canvas: Canvas, width: int, y: int, value: float, bounds: tuple[float
 
 
 def _policy(canvas: Canvas, width: int, top: int, policy: NDArray[np.float32], names: Sequence[str]) -> None:
-    """One column an action, as high as its probability."""
+    """One column an action, as high as its probability (see `Film.policy`)."""
     tall, column = 44, (width - 2 * MARGIN) / len(policy)
     thickness = int(max(1, min(34, column - 4)))
     fits = max(1, int(column / 6.5))

@@ -17,6 +17,7 @@ from ...envs import registry
 from ...learner.batch import resolve_device
 from ...learner.checkpoint import Checkpoint
 from ...learner.pretrained import EncoderSpec, read_encoder
+from ...learner.reward_prediction import RewardPrediction
 from ...learner.snapshot import agent_of
 from ...models.agent import Agent, describe_difference
 from ...models.lesion import close_gates
@@ -125,6 +126,8 @@ def check(config: TrainConfig) -> None:
     playing = min(config.evaluate.envs, config.evaluate.episodes)
     try:
         agent = Agent(agent_for(config))
+        if config.algo.reward_prediction:
+            RewardPrediction(agent.core.output_size, agent.spec.actions)
         registry.make_vector(config.task_name, config.actors.envs, **config.task_options)
         evaluated = registry.make_vector(config.task_name, playing, **config.evaluation_task_options)
     except ValueError as error:

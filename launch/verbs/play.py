@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import hydra
 import numpy as np
+from gymnasium.spaces import Discrete
 from omegaconf import DictConfig
 
 from ...conf.settings import Count, Seed, settings
@@ -124,6 +125,8 @@ def main(composed: DictConfig) -> None:
             env = registry.make_single(name, "rgb_array" if in_window else "ansi", **options)
         except ValueError as error:
             raise ConfigError(str(error)) from error
+        if not isinstance(env.action_space, Discrete):
+            raise ConfigError(f"a key is one of a few actions; those of this task lie in {env.action_space}")
         seed = _seed() if told.seed is None else told.seed
         if in_window:
             play_in_window(env, registry.get(name), seed)

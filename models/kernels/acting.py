@@ -12,6 +12,7 @@ from ..agent import Agent, Seen
 from ..core import RecurrentLayer, State
 from ..encoders import Flatten
 from ..ep_lstm import EpLSTM
+from ..policy import Categorical
 from ..recurrent import Recurrent
 from . import library
 from .layers import KINDS, compiled, pack, pack_back, padded, padded_size
@@ -19,12 +20,12 @@ from .unroll import Tape, recorded, room, scratch
 
 
 def can_act(agent: Agent, keep: bool) -> bool:
-    """Whether the kernels make this agent's steps: one layer of float32 on the CPU.
+    """Whether the kernels make this agent's steps: one layer of float32 on the CPU, one choice a step.
 
     With `keep` nothing before the layer may be trained: what is kept ends there.
     """
     layer = _layer_of(agent)
-    if layer is None or not layer.compiled:
+    if layer is None or not layer.compiled or not isinstance(agent.policy, Categorical):
         return False
     before = (agent.encoder, agent.norm, agent.key_encoder)
     if keep and any(parameter.requires_grad for module in before for parameter in module.parameters()):
@@ -50,7 +51,7 @@ class CompiledActing:
     """
 
     actions: Tensor
-    logits: Tensor
+    policy: Tensor
 
     def __init__(self, agent: Agent, keep: bool = False) -> None:
         layer = _layer_of(agent)
@@ -73,7 +74,7 @@ class CompiledActing:
         steps, rows, _ = noise.shape
         self._start: State = state
         self._now: int | None = None
-        self.logits, self.actions = torch.empty(noise.shape), torch.empty(steps, rows, dtype=torch.long)
+        self.policy, self.actions = torch.empty(noise.shape), torch.empty(steps, rows, dtype=torch.long)
         weights, kept = self._layer.weights(), steps if self._keep else 1
         gates, cells = room(kind, steps, rows, units, self._keep)
         output = torch.empty(kept, rows, units)
@@ -101,7 +102,7 @@ class CompiledActing:
             sequence=sequence,
             features_count=agent.encoder.output_size,
             features_kept=direct,
-            actions=agent.spec.num_actions,
+            actions=agent.policy.out_features,
             see_action=model.see_action,
             see_reward=model.see_reward,
             reward_by_action=model.reward_by_action,
@@ -113,7 +114,7 @@ class CompiledActing:
             policy=padded(agent.policy.weight, self._units),
             policy_bias=agent.policy.bias,
             noise=noise,
-            logits=self.logits,
+            logits=self.policy,
             action=self.actions,
         )
 
@@ -127,6 +128,9 @@ class CompiledActing:
                 self._recall[now, :, : self._hidden] = entering
         self._act(self._level, self._given, t)
         self._now = now
+
+    def log_prob(self) -> Tensor:  # noqa: D102
+        return self._agent.policy.log_prob(self.policy, self.actions)
 
     def outputs(self) -> Tensor:  # noqa: D102
         weights = self._layer.weights()

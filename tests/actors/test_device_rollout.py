@@ -27,7 +27,6 @@ from prefrontal.learner.algorithm import AlgorithmConfig, ReplayConfig
 from prefrontal.learner.batch import make_batch
 from prefrontal.learner.checkpoint import CheckpointFolder
 from prefrontal.learner.learner import Learner
-from prefrontal.learner.losses import log_prob
 from prefrontal.models.agent import ModelConfig, Seen
 from prefrontal.models.flat import to_vector
 from prefrontal.replay.trajectory import NO_ACTION, join, on_host
@@ -246,7 +245,7 @@ def test_with_bf16_the_recorded_probabilities_are_those_that_acted():
     for enabled in (True, False):
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
             logits = worker.agent.policy(worker.agent.act(seen, played.initial_state)[0])
-        found.append(log_prob(logits.float(), played.action[0]))
+        found.append(worker.agent.policy.log_prob(logits.float(), played.action[0]))
     assert torch.equal(found[0], played.behaviour_logp[0])
     assert not torch.equal(found[1], found[0])
     assert all(component.dtype == torch.float32 for component in played.initial_state)

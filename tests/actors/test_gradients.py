@@ -44,12 +44,12 @@ MODELS = {
 }
 
 
-def workers_and_learner(model, config=CONFIG, total=10_000, truncate=True):
+def workers_and_learner(model, config=CONFIG, total=10_000, truncate=True, task="faulty:TASK", more=None):
     """Two workers of different sizes, whose episodes end and are cut off inside an unroll."""
     objective = Objective(config, total)
-    options = {"length": 7, "truncate": truncate}
+    options = {"length": 7, "truncate": truncate} | (more or {})
     workers = [
-        RolloutWorker(WorkerSpec("faulty:TASK", options, model, envs, 30, 0, actor_id, objective=objective))
+        RolloutWorker(WorkerSpec(task, options, model, envs, 30, 0, actor_id, objective=objective))
         for actor_id, envs in enumerate((4, 6))
     ]
     learner = Learner(workers[0].agent.spec, config, total, seed=3, device="cpu")
@@ -60,15 +60,24 @@ def workers_and_learner(model, config=CONFIG, total=10_000, truncate=True):
     return workers, learner
 
 
+@pytest.mark.parametrize("actions", ["box", "choices"])
+def test_the_same_of_other_kinds_of_actions(actions):
+    test_the_mean_of_the_actors_gradients_is_the_gradient_of_the_joined_batch(
+        "lstm", "gae", "continuous:TASK", {"actions": actions}
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "returns"), [*((name, "gae") for name in MODELS), ("lstm", "n_step"), ("lstm", "td0")]
 )
-def test_the_mean_of_the_actors_gradients_is_the_gradient_of_the_joined_batch(name, returns):
+def test_the_mean_of_the_actors_gradients_is_the_gradient_of_the_joined_batch(
+    name, returns, task="faulty:TASK", options=None
+):
     """In float64, up to the float32 in which a gradient travels: 2^-24 of each of its entries."""
     config = dataclasses.replace(CONFIG, returns=returns)
     with precision(torch.float64):
         torch.manual_seed(0)
-        workers, learner = workers_and_learner(MODELS[name], config)
+        workers, learner = workers_and_learner(MODELS[name], config, task=task, more=options)
         for worker in workers:
             worker.load(*learner.published())
             worker.unroll()

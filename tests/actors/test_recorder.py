@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from prefrontal.actors.recorder import Episodes, Recorder
-from prefrontal.models.acting import TorchActing, action_noise
+from prefrontal.models.acting import TorchActing
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig
+from prefrontal.models.policy import discrete, make_policy
 from prefrontal.replay.trajectory import NO_ACTION, on_host
 
 CPU = torch.device("cpu")
@@ -21,7 +22,7 @@ def recorded(view, seed=0):
     """An unroll of made-up steps; what was played, and the trajectory."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    agent = Agent(AgentSpec((3,), 2, ModelConfig(hidden_sizes=(5,))))
+    agent = Agent(AgentSpec((3,), discrete(2), ModelConfig(hidden_sizes=(5,))))
 
     def rows(array):
         return view(torch.from_numpy(array))
@@ -29,11 +30,11 @@ def recorded(view, seed=0):
     obs = rng.standard_normal((T + 1, B, 3)).astype(np.float32)
     reward = rng.standard_normal((T, B)).astype(np.float32)
     terminated, cut = rng.random((2, T, B)) < 0.2
-    episodes = Episodes.begin(rows(obs[0]), view, CPU)
+    episodes = Episodes.begin(rows(obs[0]), agent.policy, view, CPU)
     record = Recorder(T, episodes, {"trial": np.int16}, view, CPU)
     acting = TorchActing(agent)
     state = agent.initial_state(B)
-    acting.begin(record.seen, action_noise((T, B, 2), torch.Generator().manual_seed(1), False), state)
+    acting.begin(record.seen, agent.policy.noise((T, B), torch.Generator().manual_seed(1)), state)
     for t in range(T):
         acting.step(t)
         ended = terminated[t] | cut[t]
@@ -78,7 +79,7 @@ def test_arrays_and_tensors_give_the_same_trajectory():
 def test_returns_and_lengths_are_those_of_a_loop_over_the_steps():
     """Over several unrolls, whose ends cut episodes apart. Whole numbers, whose sums are exact."""
     rng = np.random.default_rng(0)
-    episodes = Episodes.begin(np.zeros((B, 1), dtype=np.float32), KINDS["arrays"], CPU)
+    episodes = Episodes.begin(np.zeros((B, 1), dtype=np.float32), make_policy(discrete(2), 5), KINDS["arrays"], CPU)
     total, steps = np.zeros(B), np.zeros(B, dtype=int)
     for ending in (0.0, 0.1, 0.9, 0.3):
         reward = rng.integers(-3, 9, (T, B)).astype(np.float32)

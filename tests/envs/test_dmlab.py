@@ -30,6 +30,7 @@ from prefrontal.envs.psychlab.actions import actions_of
 from prefrontal.envs.registry import TaskUnavailableError
 from prefrontal.envs.trials import Evaluation, simulate
 from prefrontal.launch.run.measures import flatten
+from prefrontal.models.policy import discrete
 
 pytestmark = pytest.mark.usefixtures("standin")
 
@@ -39,7 +40,7 @@ def test_constructor_builds_no_game_and_knows_the_spaces(standin, monkeypatch):
     env = make(actions="impala", width=96, height=72)
     assert env.single_observation_space == gymnasium.spaces.Box(0, 255, (72, 96, 3), np.uint8)
     spec = agent_spec(env, MODEL)
-    assert (spec.obs_shape, spec.num_actions) == ((72, 96, 3), 9)
+    assert (spec.obs_shape, spec.actions) == ((72, 96, 3), discrete(9))
     env.close()
 
 

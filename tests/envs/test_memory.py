@@ -18,6 +18,7 @@ from prefrontal.envs.trials import Evaluation
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen
 from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.lesion import close_gates
+from prefrontal.models.policy import discrete
 
 
 def table():
@@ -79,7 +80,7 @@ def test_figures_of_agents_with_a_memory_only():
 
 def episodic_agent(**memory):
     torch.manual_seed(0)
-    return Agent(AgentSpec((3,), 2, ModelConfig(core="ep_lstm", memory=MemoryConfig(**memory)), cue_size=3))
+    return Agent(AgentSpec((3,), discrete(2), ModelConfig(core="ep_lstm", memory=MemoryConfig(**memory)), cue_size=3))
 
 
 def inputs(agent, T=12, B=5):
@@ -120,4 +121,4 @@ def test_lesions_that_cannot_be_are_named():
     with pytest.raises(ValueError, match="the units are 0 to 47"):
         close_gates(episodic_agent(), [48])
     with pytest.raises(ValueError, match="'lstm' has no reinstatement gates"):
-        close_gates(Agent(AgentSpec((3,), 2, ModelConfig())), [0])
+        close_gates(Agent(AgentSpec((3,), discrete(2), ModelConfig())), [0])

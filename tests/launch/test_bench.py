@@ -15,6 +15,7 @@ from prefrontal.launch.bench.rate import Rate, row_of
 from prefrontal.launch.config import TrainConfig
 from prefrontal.learner.losses import actor_critic_loss
 from prefrontal.models.agent import ModelConfig
+from prefrontal.models.policy import discrete, make_policy
 from program import call
 
 TWO_STEP = {"name": "two_step"}
@@ -105,9 +106,8 @@ def test_the_other_program_learns_from_the_same_loss():
     for t in reversed(range(length)):
         target[t] = reward[t] + discount * (target[t + 1] if t + 1 < length else 0)
     logits, value, returns = torch.from_numpy(outputs[..., :2]), torch.from_numpy(outputs[..., 2]), torch.tensor(target)
-    ours = actor_critic_loss(
-        logits, torch.from_numpy(action), returns - value, value, returns, value_weight, entropy_weight
-    ).total
+    taken = make_policy(discrete(2), 1).log_prob_and_entropy(logits, torch.from_numpy(action))
+    ours = actor_critic_loss(*taken, returns - value, value, returns, value_weight, entropy_weight).total
     # Means of length x count float32 numbers of the size of a return.
     bound = 8 * np.finfo(np.float32).eps * length * count * max(1.0, float(np.square(target).max()))
     assert abs(float(jax_program.loss(program, outputs, action, reward)) - float(ours)) < bound

@@ -15,7 +15,6 @@ from prefrontal.learner.algorithm import AlgorithmConfig, OptimizerConfig, Repla
 from prefrontal.learner.batch import DeviceError, resolve_device
 from prefrontal.learner.checkpoint import Checkpoint
 from prefrontal.learner.learner import Learner, NonFiniteLossError
-from prefrontal.learner.losses import log_prob
 from prefrontal.learner.objective import returns_of
 from prefrontal.models.agent import ModelConfig, Seen
 
@@ -49,7 +48,7 @@ def test_truncation_bootstraps_from_the_real_last_observation(returns):
     batch = learner.stage([played])
     with torch.no_grad():
         logits, value = learner.agent.unroll(batch.seen, batch.initial_state)
-    log_rho = log_prob(logits[:-1], batch.action) - batch.behaviour_logp
+    log_rho = learner.agent.policy.log_prob(logits[:-1], batch.action) - batch.behaviour_logp
     target, _ = returns_of(learner.agent, batch, log_rho, value, learner.config)
     t, b = int(played.last.time[-1]), int(played.last.row[-1])
     start = int(np.flatnonzero(played.first[: t + 1, b])[-1])

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from numerics import IDENTITY, precision, round_off
-from prefrontal.models.acting import TorchActing, action_noise, make_acting
+from prefrontal.models.acting import TorchActing, make_acting
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen
 from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.kernels import library
 from prefrontal.models.kernels.acting import CompiledActing
+from prefrontal.models.policy import discrete
 
 T, B = 12, 26
 LEVELS = (0.0, 0.5, 1.0)
@@ -39,7 +40,7 @@ def level(request, monkeypatch):
 
 def lively(model, seed=0):
     torch.manual_seed(seed)
-    agent = Agent(AgentSpec((3,), 3, model, cue_size=4))
+    agent = Agent(AgentSpec((3,), discrete(3), model, cue_size=4))
     with torch.no_grad():
         for parameter in agent.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -71,17 +72,17 @@ def played(acting, agent, noise, seed=1):
 @pytest.mark.parametrize("keep", [False, True])
 def test_compiled_steps_are_those_of_torch(model, keep, level):
     agent = lively(model)
-    noise = action_noise((T, B, 3), torch.Generator().manual_seed(2), greedy=False)
+    noise = agent.policy.noise((T, B), torch.Generator().manual_seed(2))
     acting = CompiledActing(agent, keep)
     seen, state, after = played(acting, agent, noise)
-    assert torch.equal(acting.actions, (acting.logits + noise).argmax(-1))
+    assert torch.equal(acting.actions, (acting.policy + noise).argmax(-1))
     with torch.no_grad():
         exact, now = [], state
         for t in range(T):
             output, now = agent.act(seen.at(t), now)
             exact.append(agent.policy(output))
         (bound,) = round_off(agent, lambda moved: [moved.unroll(seen, state)[0]])
-        assert (acting.logits - torch.stack(exact)).abs().max() <= bound
+        assert (acting.policy - torch.stack(exact)).abs().max() <= bound
         (bound,) = round_off(agent, lambda moved: [moved.outputs(seen, state)])
         assert (after[0] - now[0]).abs().max() <= bound
     assert all(found.shape == component.shape for found, component in zip(after, now, strict=True))
@@ -104,7 +105,7 @@ def gradients(agent, output):
 def test_gradients_of_what_was_kept_are_those_of_a_second_pass(model, level):
     agent = lively(model)
     acting = CompiledActing(agent, keep=True)
-    seen, state, _ = played(acting, agent, action_noise((T, B, 3), None, greedy=True))
+    seen, state, _ = played(acting, agent, agent.policy.noise((T, B), None, greedy=True))
     found = gradients(agent, acting.outputs())
 
     def second_pass(agent):
@@ -121,7 +122,7 @@ def test_torch_keeps_the_same(model):
         agent = lively(model)
         acting = make_acting(agent, keep=True)
         assert isinstance(acting, TorchActing)
-        seen, state, _ = played(acting, agent, action_noise((T, B, 3), None, greedy=True))
+        seen, state, _ = played(acting, agent, agent.policy.noise((T, B), None, greedy=True))
         pairs = zip(gradients(agent, acting.outputs()), gradients(agent, agent.outputs(seen, state)), strict=True)
         assert all((one - other).abs().max() <= IDENTITY for one, other in pairs)
 
@@ -136,7 +137,7 @@ def test_a_number_that_is_none_stays_visible(where, level):
     (seen.obs if where == "obs" else noise)[0, 1, 2] = torch.nan
     acting.begin(seen, noise, agent.initial_state(2))
     acting.step(0)
-    assert acting.logits[0].isnan().tolist() == [[False] * 3, [where == "obs"] * 3]
+    assert acting.policy[0].isnan().tolist() == [[False] * 3, [where == "obs"] * 3]
     assert ((acting.actions[0] >= 0) & (acting.actions[0] < 3)).all()
 
 
@@ -163,7 +164,7 @@ def test_who_makes_the_steps(model, settings, expected):
 @compiled
 def test_whole_pictures_of_bytes_go_through_the_encoder():
     """What is not float32 is no input of the kernels, with or without an encoder."""
-    agent = Agent(AgentSpec((2, 2), 2, ModelConfig(hidden_sizes=(6,))))
+    agent = Agent(AgentSpec((2, 2), discrete(2), ModelConfig(hidden_sizes=(6,))))
     acting = CompiledActing(agent)
     obs = torch.from_numpy(np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2))
     seen = Seen(obs, torch.full((2, 3), -1), torch.zeros(2, 3), torch.ones(2, 3) > 0)
@@ -172,4 +173,4 @@ def test_whole_pictures_of_bytes_go_through_the_encoder():
     with torch.no_grad():
         output, _ = agent.act(seen.at(0), agent.initial_state(3))
         (bound,) = round_off(agent, lambda moved: [moved.policy(moved.act(seen.at(0), agent.initial_state(3))[0])])
-        assert (acting.logits[0] - agent.policy(output)).abs().max() <= bound
+        assert (acting.policy[0] - agent.policy(output)).abs().max() <= bound

@@ -14,6 +14,7 @@ from prefrontal.models.core import Inputs, InputSizes, RecurrentLayer
 from prefrontal.models.ep_lstm import GATES, EpLSTM
 from prefrontal.models.kernels import library, unroll
 from prefrontal.models.lesion import close_gates
+from prefrontal.models.policy import discrete
 from torch import Tensor, nn
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def test_saturated_gates_are_what_torch_says(kind, size, level):
 def test_a_closed_gate_lets_nothing_in(level):
     """Of a lesioned agent: exactly what it does without a memory's recall."""
     torch.manual_seed(0)
-    agent = Agent(AgentSpec((3,), 2, ModelConfig(core="ep_lstm", hidden_sizes=(20,)), cue_size=4))
+    agent = Agent(AgentSpec((3,), discrete(2), ModelConfig(core="ep_lstm", hidden_sizes=(20,)), cue_size=4))
     close_gates(agent, range(20))
     first, action = torch.rand(9, 4) < 0.2, torch.randint(0, 2, (9, 4))
     seen = Seen(torch.randn(9, 4, 3), action, torch.rand(9, 4), first, (torch.randn(9, 4, 20),))
@@ -144,7 +145,7 @@ def test_other_precisions_are_torchs():
 
 
 def test_the_choice_of_kernels_makes_no_other_agent():
-    auto, torchs = (AgentSpec((3,), 2, ModelConfig(kernel=kernel)) for kernel in ("auto", "torch"))
+    auto, torchs = (AgentSpec((3,), discrete(2), ModelConfig(kernel=kernel)) for kernel in ("auto", "torch"))
     assert describe_difference(auto, torchs) == []
     assert not Agent(torchs).core.layer.compiled
 
@@ -159,11 +160,11 @@ def test_the_extension_is_optional():
 def test_without_the_library_torch_computes_and_it_is_said_once(monkeypatch, recwarn):
     monkeypatch.setattr(library, "load", lambda: None)
     library.say_once.cache_clear()
-    agents = [Agent(AgentSpec((3,), 2, ModelConfig())) for _ in range(3)]
+    agents = [Agent(AgentSpec((3,), discrete(2), ModelConfig())) for _ in range(3)]
     assert [str(warning.message) for warning in recwarn].count(library.MISSING) == 1
     seen = Seen(torch.zeros(5, 2, 3), torch.zeros(5, 2).long(), torch.zeros(5, 2), torch.zeros(5, 2) > 0)
     agents[0].unroll(seen, agents[0].initial_state(2))[0].sum().backward()
     with pytest.raises(library.KernelError, match=r"model\.kernel=compiled, but .* C\+\+ compiler"):
-        Agent(AgentSpec((3,), 2, ModelConfig(kernel="compiled")))
-    Agent(AgentSpec((3,), 2, ModelConfig(kernel="torch")))
+        Agent(AgentSpec((3,), discrete(2), ModelConfig(kernel="compiled")))
+    Agent(AgentSpec((3,), discrete(2), ModelConfig(kernel="torch")))
     assert len([w for w in recwarn if str(w.message) == library.MISSING]) == 1

@@ -11,6 +11,7 @@ from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen, describ
 from prefrontal.models.core import Inputs, InputSizes
 from prefrontal.models.dnd import MemoryConfig
 from prefrontal.models.flat import load_vector, to_vector
+from prefrontal.models.policy import discrete
 from prefrontal.models.rgu import RGU
 from prefrontal.models.segments import segments_of
 
@@ -38,7 +39,7 @@ both_precisions = pytest.mark.parametrize("dtype", [torch.float64, torch.float32
 
 def agent_and_inputs(model, T=40, B=9, resets=0.1, seed=0):
     torch.manual_seed(seed)
-    agent = Agent(AgentSpec((3,), 2, model))
+    agent = Agent(AgentSpec((3,), discrete(2), model))
     with torch.no_grad():
         for parameter in agent.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -113,7 +114,8 @@ def test_gradients_of_the_unroll_are_those_of_the_steps(model, dtype):
 @pytest.mark.parametrize("see_action", [True, False])
 def test_a_reward_by_action_is_told_in_the_inputs_of_the_action_that_earned_it(levels, see_action):
     """The core's input is the features, the action and the reward's inputs: those of one action, of none at first."""
-    agent = Agent(AgentSpec((3,), 4, ModelConfig(reward_levels=levels, reward_by_action=True, see_action=see_action)))
+    model = ModelConfig(reward_levels=levels, reward_by_action=True, see_action=see_action)
+    agent = Agent(AgentSpec((3,), discrete(4), model))
     action, reward = torch.tensor([-1, 0, 3, 3]), torch.tensor([0.0, 2.0, -1.0, 2.0])
     told = agent._inputs(Seen(torch.zeros(4, 3), action, reward, None)).prev_reward
     expected = torch.zeros(4, 4, len(levels) or 1)
@@ -128,7 +130,7 @@ def test_a_reward_by_action_is_told_in_the_inputs_of_the_action_that_earned_it(l
 @pytest.mark.parametrize(("core", "blocks"), [("lstm", 4), ("gru", 3), ("rnn", 1), ("ep_lstm", 5), ("rgu", 4)])
 def test_each_gate_starts_with_recurrent_weights_that_keep_lengths(core, blocks):
     """The block of each gate is orthogonal, with gain 1: one start for all cores."""
-    agent = Agent(AgentSpec((3,), 2, ModelConfig(core=core, hidden_sizes=(24,))))
+    agent = Agent(AgentSpec((3,), discrete(2), ModelConfig(core=core, hidden_sizes=(24,))))
     if core == "rgu":
         stacked = agent.core.gates.mT.flatten(0, 1)
     else:
@@ -223,7 +225,7 @@ def test_segments_cover_every_step_once_and_padding_stays_below_half(seed):
 
 
 def test_flat_vector_round_trip_and_its_errors():
-    agent, other = Agent(AgentSpec((3,), 2, ModelConfig())), Agent(AgentSpec((3,), 2, ModelConfig()))
+    agent, other = (Agent(AgentSpec((3,), discrete(2), ModelConfig())) for _ in range(2))
     vector = to_vector(agent.parameters())
     vector.flags.writeable = False
     load_vector(vector, other.parameters())
@@ -243,10 +245,10 @@ def test_unknown_parts_list_the_choices():
         ({"core": "mlp", "learned_initial_state": True}, "learned_initial_state=false"),
     ):
         with pytest.raises(ValueError, match=message):
-            Agent(AgentSpec((3,), 2, checked(ModelConfig, model, "model")))
+            Agent(AgentSpec((3,), discrete(2), checked(ModelConfig, model, "model")))
 
 
 def test_difference_names_what_differs():
-    old, new = AgentSpec((3,), 2, ModelConfig()), AgentSpec((4,), 2, ModelConfig(core="gru"))
+    old, new = AgentSpec((3,), discrete(2), ModelConfig()), AgentSpec((4,), discrete(2), ModelConfig(core="gru"))
     assert describe_difference(old, old) == []
     assert describe_difference(old, new) == ["obs_shape: (3,) -> (4,)", "model.core: lstm -> gru"]

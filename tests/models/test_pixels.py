@@ -26,6 +26,7 @@ from prefrontal.learner.learner import Learner
 from prefrontal.learner.pretrained import EncoderSpec, PretrainedEncoderError, read_encoder, write_encoder
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen
 from prefrontal.models.encoders import make_encoder
+from prefrontal.models.policy import discrete
 from program import call
 
 SHALLOW, DEEP = ("conv", (16, 32, 256)), ("resnet", (16, 32, 32, 256))
@@ -236,9 +237,8 @@ def test_a_copied_encoder_stays_or_moves(tmp_path, frozen):
 
 
 def test_a_frozen_encoder_costs_no_backward_pass():
-    learner = Learner(
-        AgentSpec((20, 20, 3), 2, dataclasses.replace(SMALL, encoder_frozen=True)), AlgorithmConfig(), 1000, 0, "cpu"
-    )
+    spec = AgentSpec((20, 20, 3), discrete(2), dataclasses.replace(SMALL, encoder_frozen=True))
+    learner = Learner(spec, AlgorithmConfig(), 1000, 0, "cpu")
     features = learner.agent.encoder(torch.zeros(2, 20, 20, 3, dtype=torch.uint8))
     assert not features.requires_grad
     encoder = sum(p.numel() for p in learner.agent.encoder.parameters())
@@ -246,7 +246,7 @@ def test_a_frozen_encoder_costs_no_backward_pass():
     assert learner.agent.parameter_count() == everything - encoder - learner.agent.core.layer.initial.numel()
     assert len(learner.parameters_vector()) == everything  # actors get all of it
     with pytest.raises(ValueError, match="encoder 'none' has no weights to load or to freeze"):
-        Agent(AgentSpec((3,), 2, ModelConfig(encoder_frozen=True)))
+        Agent(AgentSpec((3,), discrete(2), ModelConfig(encoder_frozen=True)))
 
 
 def test_encoders_that_do_not_fit_say_what_differs(tmp_path):
@@ -273,7 +273,7 @@ def test_ray_learners_start_from_the_encoder_and_so_do_those_in_their_place(ray_
     torch.manual_seed(7)
     spec = EncoderSpec("conv", SMALL.encoder_sizes, (20, 20, 3))
     given = make_encoder(spec.name, spec.obs_shape, spec.sizes)
-    agent = Agent(AgentSpec((20, 20, 3), 2, SMALL))
+    agent = Agent(AgentSpec((20, 20, 3), discrete(2), SMALL))
     engine = RayEngine(config_for(SMALL), tmp_path, None, lambda: False, encoder=given.state_dict())
 
     def encoder_of(vector):

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from prefrontal.learner.batch import Batch
-from prefrontal.learner.losses import log_prob
 from prefrontal.models.agent import Agent
 from torch import Tensor, nn
 
@@ -69,8 +68,8 @@ def round_off(module: nn.Module, compute: Callable[[nn.Module], Iterable[Tensor]
 
 def replayed(agent: Agent, batch: Batch) -> Tensor:
     """The learner's log-probabilities [T, B] of the actions that were played."""
-    logits, _ = agent.unroll(batch.seen, batch.initial_state)
-    return log_prob(logits[:-1], batch.action)
+    policy, _ = agent.unroll(batch.seen, batch.initial_state)
+    return agent.policy.log_prob(policy[:-1], batch.action)
 
 
 def replay_error(agent: Agent, batch: Batch) -> float:
