@@ -1,11 +1,11 @@
-"""The settings that make an algorithm: `impala`, `a3c` and `a2c` are three choices of them (`conf/algo/`)."""
+"""The settings that make an algorithm: `impala`, `a3c`, `a2c` and `ppo` are choices of them (`conf/algo/`)."""
 
 from __future__ import annotations
 
 from dataclasses import field
 from typing import Literal
 
-from ..conf.settings import Count, Decay, NonNegative, Pair, Positive, Probability, Share, Text, settings
+from ..conf.settings import Count, CountOrZero, Decay, NonNegative, Pair, Positive, Probability, Share, Text, settings
 
 
 @settings
@@ -42,6 +42,24 @@ class ReplayConfig:
 
 
 @settings
+class PPOConfig:
+    """Several passes over each batch, with a clipped ratio of policies (Schulman et al. 2017; see `learner.ppo`)."""
+
+    epochs: CountOrZero = 0
+    """Passes over a batch; 0 is off: one step of the policy gradient."""
+    minibatches: Count = 4
+    """Optimizer steps of a pass, each on as many whole sequences; no more than there are sequences."""
+    clip: Positive = 0.2
+    """ε: the ratio of new to old policy beyond which an action is moved no further."""
+    value_clip: Positive | None = None
+    """How far V may move in an update before its loss stops to improve, in units of the value; None: any distance."""
+    target_kl: Positive | None = None
+    """No further pass once the policy has moved by more than this in one, in nats; None: all passes."""
+    normalize_advantage: bool = True
+    """Bring the advantages of a minibatch to mean 0 and variance 1."""
+
+
+@settings
 class AlgorithmConfig:
     """Everything the learner is told apart from the network."""
 
@@ -66,6 +84,7 @@ class AlgorithmConfig:
     max_grad_norm: Positive | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
     broadcast_every: Count = 1
     """Updates between two broadcasts of the parameters."""
     gradients: Literal["learner", "actors"] = "learner"
@@ -73,6 +92,13 @@ class AlgorithmConfig:
     the learner adds them up."""
 
     def __post_init__(self) -> None:
+        if self.ppo.epochs and (not self.synchronous or self.returns == "vtrace"):
+            raise ValueError(
+                "ppo.epochs needs synchronous=true and returns without a correction for lag (gae): set algo=ppo, or "
+                "algo.ppo.epochs=0"
+            )
+        if self.ppo.epochs and self.gradients == "actors":
+            raise ValueError("gradients=actors makes one step of each batch: set gradients=learner, or ppo.epochs=0")
         if self.gradients == "actors" and self.returns == "vtrace":
             raise ValueError(
                 "gradients=actors needs algo=a2c or algo=a3c: what V-trace corrects is the age of trajectories, which "

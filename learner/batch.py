@@ -49,6 +49,28 @@ class Batch:
         """What the agent got in each step, [T+1, B, ...]."""
         return Seen(self.obs, self.prev_action, self.prev_reward, self.first, self.recall)
 
+    def rows(self, index: Tensor) -> Batch:
+        """The sequences of `index` [n] alone, whose returns are known: without `last`."""
+
+        def chosen(tensor: Tensor) -> Tensor:
+            return tensor.index_select(1, index)
+
+        return Batch(
+            obs=chosen(self.obs),
+            first=chosen(self.first),
+            prev_action=chosen(self.prev_action),
+            prev_reward=chosen(self.prev_reward),
+            action=chosen(self.action),
+            reward=chosen(self.reward),
+            discount=chosen(self.discount),
+            behaviour_logp=chosen(self.behaviour_logp),
+            initial_state=tuple(component.index_select(0, index) for component in self.initial_state),
+            recall=tuple(chosen(component) for component in self.recall),
+            last=None,
+            fresh_env_steps=self.fresh_env_steps,
+            params_versions=self.params_versions,
+        )
+
 
 class DeviceError(RuntimeError):
     """A device was asked for that is not there."""

@@ -1,12 +1,13 @@
 """The learner: batched actor-critic updates of one agent. A plain class; `remote.py` wraps it for Ray.
 
 An update evaluates the agent on the whole batch (one fused unroll), takes the gradient of the objective, and makes one
-optimizer step; where actors compute gradients, it takes their mean. The agent's parameters are published as one flat
-vector with a version, which is the number of updates made.
+optimizer step; where actors compute gradients, it takes their mean; with PPO it makes several passes in minibatches.
+The agent's parameters are published as one flat vector with a version, which is the number of updates made.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from .combined import Combined, combine
 from .objective import objective
 from .optimizer import make_optimizer
 from .optimizer import restore as restore_optimizer
+from .ppo import passes
 from .reward_prediction import RewardPrediction
 from .schedules import Schedule
 
@@ -55,7 +57,7 @@ class Learner:
         spec: the agent to train.
         config: the algorithm.
         total_env_steps: length of the run, on which the schedules are laid out.
-        seed: of the initial parameters and of what replay draws.
+        seed: of the initial parameters, of what replay draws, and of PPO's minibatches.
         device: `auto`, `cpu` or `cuda`.
         bf16: run the network under bfloat16 autocast (GPU, pixels).
     """
@@ -73,7 +75,7 @@ class Learner:
         self.config = config
         self.device = resolve_device(device)
         self.progress = Progress()
-        self._bf16 = bf16
+        self._bf16, self._seed = bf16, seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.agent = Agent(spec)
@@ -113,28 +115,20 @@ class Learner:
         return make_batch(trajectories, replayed, self.device)
 
     def update(self, batch: Batch | Combined) -> dict[str, float]:
-        """One optimizer step; returns the metrics of `docs/metrics.md` under `learner/` and `loss/`.
+        """One optimizer step, or those of PPO; returns the metrics of `docs/metrics.md` under `learner/` and `loss/`.
 
         Raises:
-            NonFiniteLossError: before any parameter is changed.
+            NonFiniteLossError: with all parameters as they were before.
         """
         started = time.perf_counter()
-        config = self.config
         env_steps = self.progress.env_steps
         learning_rate, entropy_weight = self._learning_rate(env_steps), self._entropy_weight(env_steps)
-        for parameter in self._trained:
-            parameter.grad = None
-        measured = self._measure(batch, entropy_weight) if isinstance(batch, Batch) else self._take(batch)
-        limit = float("inf") if config.max_grad_norm is None else config.max_grad_norm
-        measured["learner/grad_norm"] = torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True)
-        numbers = torch.stack([number.detach() for number in measured.values()]).tolist()  # one transfer an update
-        metrics: dict[str, float] = dict(zip(measured, numbers, strict=True))
-        if not np.isfinite([metrics["loss/total"], metrics["learner/grad_norm"]]).all():
-            raise NonFiniteLossError(
-                f"update {self.progress.updates + 1}: loss {metrics['loss/total']}, gradient norm "
-                f"{metrics['learner/grad_norm']}; lower algo.learning_rate.start or set algo.max_grad_norm"
-            )
-        self._optimizer.step(learning_rate)
+        if isinstance(batch, Batch) and self.config.ppo.epochs:
+            metrics = self._update_in_passes(batch, learning_rate, entropy_weight)
+        else:
+            self._forget_gradients()
+            measured = self._measure(batch, entropy_weight) if isinstance(batch, Batch) else self._take(batch)
+            metrics = self._step(measured, learning_rate)
         # A learner that was replaced counts from its checkpoint; older trajectories may carry a higher version.
         lags = [max(0, self.progress.updates - version) for version in batch.params_versions]
         self.progress = Progress(self.progress.updates + 1, env_steps + batch.fresh_env_steps)
@@ -163,6 +157,47 @@ class Learner:
     def parameters_tensor(self) -> Tensor:
         """The same as a tensor on the learner's device, a copy."""
         return to_tensor(self.agent.parameters())
+
+    def _forget_gradients(self) -> None:
+        for parameter in self._trained:
+            parameter.grad = None
+
+    def _step(self, measured: dict[str, Tensor], learning_rate: float) -> dict[str, float]:
+        """An optimizer step by the gradients that are there; what was measured of them, as numbers."""
+        limit = float("inf") if self.config.max_grad_norm is None else self.config.max_grad_norm
+        measured["learner/grad_norm"] = torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True)
+        numbers = torch.stack([number.detach() for number in measured.values()]).tolist()  # one transfer a step
+        metrics: dict[str, float] = dict(zip(measured, numbers, strict=True))
+        if not np.isfinite([metrics["loss/total"], metrics["learner/grad_norm"]]).all():
+            raise NonFiniteLossError(
+                f"update {self.progress.updates + 1}: loss {metrics['loss/total']}, gradient norm "
+                f"{metrics['learner/grad_norm']}; lower algo.learning_rate.start or set algo.max_grad_norm"
+            )
+        self._optimizer.step(learning_rate)
+        return metrics
+
+    def _update_in_passes(self, batch: Batch, learning_rate: float, entropy_weight: float) -> dict[str, float]:
+        """The optimizer steps of PPO, all of them or none; means over them."""
+        changed = [*self._trained, *itertools.chain.from_iterable(self._optimizer.slots.values())]
+        before = [tensor.detach().clone() for tensor in changed]
+        # Which sequences are together depends on the seed and the number of the update alone: a resume repeats it.
+        rng = np.random.default_rng([self._seed, 2, self.progress.updates])
+        steps = []
+        try:
+            for measured in passes(
+                self.agent, batch, self.config, entropy_weight, rng, self._reward_prediction, self._bf16
+            ):
+                self._forget_gradients()
+                measured["loss/total"].backward()
+                steps.append(self._step(measured, learning_rate))
+        except NonFiniteLossError:
+            with torch.no_grad():
+                for tensor, old in zip(changed, before, strict=True):
+                    tensor.copy_(old)
+            raise
+        return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]} | {
+            "learner/steps": float(len(steps))
+        }
 
     def _measure(self, batch: Batch, entropy_weight: float) -> dict[str, Tensor]:
         """The gradient of a batch, and what is measured of it."""

@@ -6,6 +6,7 @@ The learner calls it on a whole batch. With `algo.gradients=actors` each actor c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from ..models.agent import Agent, Seen
 from .algorithm import AlgorithmConfig
 from .batch import Batch
-from .losses import actor_critic_loss
+from .losses import Losses, actor_critic_loss
 from .returns import generalized_advantage, n_step, vtrace
 from .reward_prediction import RewardPrediction
 from .schedules import Schedule
@@ -31,6 +32,28 @@ class Objective:
     def entropy_weight(self) -> Schedule:
         """β_e as a function of environment steps."""
         return Schedule.of(self.config.entropy_weight, self.total_env_steps)
+
+
+class Judged(NamedTuple):
+    """What an agent says of a batch."""
+
+    output: Tensor
+    """[T+1, B, H] what the heads read."""
+    chosen: Tensor
+    """[T, B] log π(a) of the actions that were taken."""
+    entropies: Tensor
+    """[T, B]"""
+    value: Tensor
+    """[T+1, B]"""
+
+
+def judge(agent: Agent, batch: Batch, output: Tensor, bf16: bool = False) -> Judged:
+    """From what the heads read, [T+1, B, H]; `bf16`: the heads under bfloat16 autocast."""
+    with torch.autocast(output.device.type, dtype=torch.bfloat16, enabled=bf16):
+        policy, value = agent.heads(output)
+    if bf16:
+        output, policy, value = output.float(), policy.float(), value.float()
+    return Judged(output, *agent.policy.log_prob_and_entropy(policy[:-1], batch.action), value)
 
 
 def objective(
@@ -53,14 +76,23 @@ def objective(
         prediction: the head of the auxiliary loss, where there is one.
         bf16: the heads under bfloat16 autocast.
     """
-    with torch.autocast(output.device.type, dtype=torch.bfloat16, enabled=bf16):
-        policy, value = agent.heads(output)
-    if bf16:
-        output, policy, value = output.float(), policy.float(), value.float()
-    chosen, entropies = agent.policy.log_prob_and_entropy(policy[:-1], batch.action)
+    judged = judge(agent, batch, output, bf16)
+    _, chosen, entropies, value = judged
     log_rho = chosen.detach() - batch.behaviour_logp
     target, advantage = returns_of(agent, batch, log_rho, value.detach(), config)
     loss = actor_critic_loss(chosen, entropies, advantage, value[:-1], target, config.value_weight, entropy_weight)
+    return measures(loss, judged, batch, target, config, prediction)
+
+
+def measures(
+    loss: Losses,
+    judged: Judged,
+    batch: Batch,
+    target: Tensor,
+    config: AlgorithmConfig,
+    prediction: RewardPrediction | None,
+) -> dict[str, Tensor]:
+    """The losses with the auxiliary one, and what is measured beside them; `target` [T, B] of the value."""
     measured = {
         "loss/total": loss.total,
         "loss/policy": loss.policy,
@@ -68,14 +100,15 @@ def objective(
         "loss/entropy": loss.entropy,
     }
     if prediction is not None:
-        error = prediction.loss(output[:-1], batch.action, batch.reward)
+        error = prediction.loss(judged.output[:-1], batch.action, batch.reward)
         measured["loss/reward_prediction"] = error
         measured["loss/total"] = loss.total + config.reward_prediction * error
-    residual = (target - value[:-1].detach()).var() / target.var().clamp_min(1e-8)
+    value = judged.value.detach()
+    residual = (target - value[:-1]).var() / target.var().clamp_min(1e-8)
     return measured | {
         "learner/explained_variance": 1 - residual,
-        "learner/rho": log_rho.exp().mean(),
-        "learner/value": value.detach().mean(),
+        "learner/rho": (judged.chosen.detach() - batch.behaviour_logp).exp().mean(),
+        "learner/value": value.mean(),
     }
 
 
