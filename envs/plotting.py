@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 BLUE, RED, GREEN, ORANGE, PURPLE, GREY = "#3b6fb6", "#c8553d", "#3f9b73", "#e0a030", "#8868a8", "#8a8a8a"
 """Okabe and Ito's idea, in softer shades."""
+
+GROUP_COLORS = (BLUE, "#1f9aa8", "#a4562a", "#7a7f22", "#b85c9e", "#44546a")
+"""Of groups that stand in one panel, in turn."""
 
 
 def new_figure(columns: int = 1, width: float = 4.2, height: float = 3.2) -> tuple[Figure, list[Axes]]:
@@ -85,3 +88,16 @@ def draw_learning_curve(axis: Axes, evaluations: Sequence[Evaluation], measure: 
     axis.plot(steps / 1e6, mean, color=color, linewidth=1.6)
     axis.fill_between(steps / 1e6, mean - sd, mean + sd, color=color, alpha=0.2, linewidth=0)
     return True
+
+
+def draw_learning_curves(axis: Axes, groups: Mapping[str, Sequence[Evaluation]], measure: str) -> bool:
+    """One curve a group that has a history, with a legend where there are several; False if none has."""
+    drawn = []
+    for number, (name, own) in enumerate(groups.items()):
+        color = GROUP_COLORS[number % len(GROUP_COLORS)]
+        if draw_learning_curve(axis, own, measure, color):
+            axis.lines[-1].set_label(name)
+            drawn.append(name)
+    if len(drawn) > 1:
+        legend(axis)
+    return bool(drawn)

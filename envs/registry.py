@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
+import numpy as np
 
 from ..conf.checking import checked
+from .behaviour.model import ChoiceModel, Learner
+from .tables import TableForm
 from .trials import Baseline, Evaluation, Reference, Trials
 from .vector import SingleTask, VectorTask
 
@@ -68,6 +71,12 @@ class Task:
     """Whether `figures` shows several agents (`Evaluation.group`) side by side; if not, each gets its own figures."""
     tensors: Callable[[Any], Callable[..., TensorTask] | None] = field(default=lambda _: None)
     """What plays it on a torch device with the settings given, `(settings, num_envs, device)`; None if nothing does."""
+    models: Callable[[Any], Sequence[ChoiceModel]] = field(default=lambda _: ())
+    """Models of choices that can be fitted to its trials, for the settings given."""
+    player: Callable[[VectorTask, Learner, np.random.Generator], Baseline] | None = field(default=None)
+    """What plays an environment by such a model, a row a session; None where there are no models."""
+    table: TableForm | None = field(default=None)
+    """What it needs of a table of trials that others made; None: such tables are not read."""
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
 

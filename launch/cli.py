@@ -19,7 +19,8 @@ VERBS = {
     "train": "train an agent, evaluate it, draw the figure (task=two_step model=lstm algo=impala ...)",
     "pretrain": "train the encoder of a network for pixels on CIFAR-100 (data=<archive or folder>)",
     "evaluate": "let a trained agent play fresh episodes with frozen weights (run=<folder>)",
-    "figures": "redraw the figures; several runs are merged as seeds (run='<folder>/*')",
+    "figures": "redraw the figures; runs are merged as seeds, beside trials of others (run='<folder>/*' trials=<csv>)",
+    "fit": "fit models of choices to trials of agents, animals or people (run=<folder> trials=<csv>)",
     "play": "play a task yourself (task=harlow)",
     "tasks": "list the tasks",
     "bench": "measure learner, actors and the whole system on this machine",
@@ -109,20 +110,24 @@ def _interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-PATHS = ("run", "run.folder", "resume", "out", "data", "model.encoder_from", "bench.out")
+PATHS = ("run", "run.folder", "resume", "out", "data", "trials", "model.encoder_from", "bench.out")
 """Settings whose values are taken as they are."""
+
+
+ADDING = ("evaluate", "figures", "fit")
+"""Verbs that take options of a task whose name they are not told by Hydra."""
 
 
 def _override(verb: str, argument: str) -> str:
     """An argument in the form that Hydra's grammar wants.
 
-    Paths are quoted, since a run folder of a sweep may be called `seed=0,model=gru`. `evaluate` knows a task's options
-    only after it has read the run: Hydra is told to add what it does not know.
+    Paths are quoted, since a run folder of a sweep may be called `seed=0,model=gru`. Some verbs know a task's options
+    only after they have read the run, and names of columns never: Hydra is told to add what it does not know.
     """
     name, equals, path = argument.partition("=")
     if equals and name.lstrip("+") in PATHS and path not in ("", "null") and not _quoted(path):
         return f"{name}='{_escaped(path)}'"
-    return f"++{argument}" if verb == "evaluate" and argument.startswith("task.") else argument
+    return f"++{argument}" if verb in ADDING and argument.startswith(("task.", "columns.", "columns={")) else argument
 
 
 def _escaped(text: str) -> str:

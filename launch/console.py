@@ -1,4 +1,4 @@
-"""What a training shows while it runs: one live line in a terminal, a plain line now and then elsewhere."""
+"""What a long command shows while it runs: one live line in a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def shell(**settings: object) -> str:
     return " ".join(shlex.quote(f"{name}={value}") for name, value in settings.items())
 
 
-class TrainingLine:
-    """The progress of a training: environment steps, and a text with everything else."""
+class ProgressLine:
+    """The progress of something long: how much of it is done (environment steps, fits), and a text with the rest."""
 
     def __init__(self, total: int, done: int) -> None:
         self._live: Progress | None = None
@@ -59,7 +59,7 @@ class TrainingLine:
             self._live = Progress(*columns, console=console, refresh_per_second=4)
             self._task = self._live.add_task("starting", total=total, completed=done)
 
-    def __enter__(self) -> TrainingLine:
+    def __enter__(self) -> ProgressLine:
         if self._live is not None:
             self._live.start()
         return self
@@ -71,7 +71,7 @@ class TrainingLine:
             self._live.stop()
 
     def update(self, done: int, text: str) -> None:
-        """Show `done` environment steps and `text`."""
+        """Show how much is done, and `text`."""
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=done, description=text)
         elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:

@@ -1,10 +1,11 @@
 """Bandits (Wang et al. 2016, experiments 1-4)."""
 
 from ..registry import Task
-from .analysis import analyse, references, summarise
+from .analysis import TABLE, analyse, references, summarise
 from .baselines import BASELINES
 from .drawing import figures
 from .env import BanditEnv, BanditSettings
+from .models import ModelPlayer, models
 
 TASK = Task(
     name="bandit",
@@ -19,4 +20,8 @@ TASK = Task(
     analyse=analyse,
     references=references,
     figures=figures,
+    side_by_side=True,
+    models=models,
+    player=ModelPlayer,
+    table=TABLE,
 )

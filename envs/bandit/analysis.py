@@ -8,6 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..behaviour.fitting import fit
+from ..behaviour.rescorla_wagner import RescorlaWagner
+from ..behaviour.sessions import sessions_of
+from ..table_columns import Column
+from ..tables import TableForm
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
 from .baselines import BASELINES, best_known
@@ -33,6 +38,35 @@ TITLES = {
     "rescorla_wagner": "Rescorla-Wagner",
 }
 """Baselines that a network is shown against, with their names in figures and tables."""
+
+
+def _probabilities(settings: BanditSettings) -> tuple[str, ...]:
+    return tuple(f"p_{arm + 1}" for arm in range(settings.arm_count))
+
+
+def _table_columns(settings: BanditSettings) -> tuple[Column, ...]:
+    arms = _probabilities(settings)
+    means = [Column(name, follows_from=arms) for name in ("best", "chosen", "arm_1")]
+    kind = [Column("volatile", 2)] if settings.arms == "restless" else []
+    return Column("choice", settings.arm_count), Column("reward"), *means, *kind
+
+
+def _complete(trials: Trials, settings: BanditSettings) -> Trials:
+    """Means of the arms from their probabilities; arms that do not drift are not volatile."""
+    found: dict[str, Array] = {}
+    names = _probabilities(settings)
+    if all(name in trials for name in names):
+        means = np.column_stack([trials[name] for name in names]).astype(np.float32)
+        chosen = means[np.arange(len(means)), trials["choice"]]
+        found = {"best": means.max(1), "chosen": chosen, "arm_1": means[:, 0]}
+    if "volatile" not in trials:
+        found["volatile"] = np.zeros(len(trials["choice"]), dtype=bool)
+    return found
+
+
+TABLE = TableForm(_table_columns, _complete, BanditEnv.info_spec, lambda settings: settings.trial_count)
+"""What tables of others need: arm, reward and, for the regret, each arm's probability in each trial, `p_1`, `p_2`, ...
+(or the mean of the best arm, of the chosen one, and of the first)."""
 
 
 def summarise(trials: Trials, settings: BanditSettings) -> dict[str, Any]:
@@ -98,30 +132,15 @@ def analyse(trials: Trials, settings: BanditSettings) -> dict[str, Any]:
 
 
 def fit_learning_rate(trials: Trials, settings: BanditSettings, volatile: bool, episodes: int = 1000) -> float:
-    """Rescorla-Wagner learning rate that makes the choices of one kind of episode likeliest (softmax; two arms).
+    """Rescorla-Wagner learning rate that makes the choices of one kind of episode likeliest (softmax).
 
     Rate and inverse temperature are fitted together to the first `episodes` of the kind; NaN if there are none.
     """
-    from scipy import optimize  # takes as long to import as to fit
-
-    kind = per_episode(trials, settings, trials["volatile"])[:, 0] == volatile
-    choice = per_episode(trials, settings, trials["choice"])[kind][:episodes].astype(int)
-    reward = per_episode(trials, settings, trials["reward"])[kind][:episodes]
-    if not len(choice):
+    kind = {name: column[trials["volatile"] == volatile] for name, column in trials.items()}
+    if not len(kind["episode"]):
         return float("nan")
-    rows = np.arange(len(choice))
-
-    def loss(parameters: Array) -> float:
-        rate, temperature = 1 / (1 + np.exp(-parameters[0])), np.exp(parameters[1])
-        values, total = np.full((len(choice), 2), 0.5), 0.0
-        for t in range(choice.shape[1]):
-            chosen, other = values[rows, choice[:, t]], values[rows, 1 - choice[:, t]]
-            total += np.logaddexp(0.0, -temperature * (chosen - other)).sum()
-            values[rows, choice[:, t]] += rate * (reward[:, t] - chosen)
-        return total
-
-    best = optimize.minimize(loss, np.array([0.0, 1.0]), method="Nelder-Mead", options={"maxiter": 120})
-    return float(1 / (1 + np.exp(-best.x[0])))
+    sessions = sessions_of({"all": kind}, most=episodes)
+    return fit(RescorlaWagner(settings.arm_count), sessions, starts=1)[0].parameters["learning_rate"]
 
 
 @functools.lru_cache(maxsize=32)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..groups import groups_of
 from ..plotting import (
     BLUE,
     GREEN,
     GREY,
+    GROUP_COLORS,
     ORANGE,
     PURPLE,
     RED,
-    draw_learning_curve,
+    draw_learning_curves,
     label,
     legend,
     mean_and_sd,
@@ -40,18 +43,23 @@ COLORS = {title: STYLES[name] for name, title in TITLES.items()}
 
 def figures(evaluations: Sequence[Evaluation], settings: BanditSettings) -> Iterator[tuple[str, Figure]]:
     """Cumulative regret (main; for informative arms the reward by trial), raster of choices, learning curve."""
-    played = [e for e in evaluations if len(e.trials.get("trial", ()))]
+    played = groups_of([e for e in evaluations if len(e.trials.get("trial", ()))])
     if settings.arms == "informative":
         yield "reward", _draw_reward(played, settings)
     yield "regret", _draw_regret(played, settings)
     if played:
-        yield "raster", _draw_raster(played[0], settings)
-    learning = _draw_learning(evaluations, settings)
+        yield "raster", _draw_raster(played, settings)
+    learning = _draw_learning(groups_of(evaluations), settings)
     if learning is not None:
         yield "learning_curve", learning
 
 
-def _draw_regret(evaluations: Sequence[Evaluation], settings: BanditSettings) -> Figure:
+def _whose(name: str, groups: Mapping[str, Sequence[Evaluation]]) -> str:
+    """What a group is called: one alone is the network that was trained."""
+    return name if len(groups) > 1 else "network"
+
+
+def _draw_regret(groups: Mapping[str, Sequence[Evaluation]], settings: BanditSettings) -> Figure:
     figure, (axis,) = new_figure(width=5.4)
     trials = np.arange(1, settings.trial_count + 1)
     highest = 0.0
@@ -60,12 +68,13 @@ def _draw_regret(evaluations: Sequence[Evaluation], settings: BanditSettings) ->
         mean, _ = regret_curve(baseline_trials(name, settings), settings)
         highest = max(highest, mean[-1])
         axis.plot(trials, mean, line, color=color, linewidth=1.3, label=TITLES[name], zorder=4 if line == "--" else 2)
-    curves = [regret_curve(e.trials, settings) for e in evaluations]
-    if curves:
+    for (group, own), color in zip(groups.items(), itertools.cycle(GROUP_COLORS), strict=False):
+        curves = [regret_curve(e.trials, settings) for e in own]
         mean, spread = mean_and_sd([curve for curve, _ in curves]) if len(curves) > 1 else curves[0]
-        name = f"network, {len(curves)} seeds (SD)" if len(curves) > 1 else "network (95 % CI)"
-        axis.plot(trials, mean, color=BLUE, linewidth=2.2, label=name, zorder=3)
-        axis.fill_between(trials, mean - spread, mean + spread, color=BLUE, alpha=0.25, linewidth=0, zorder=1)
+        name = _whose(group, groups)
+        name += f", {len(curves)} {'seeds (SD)' if len(groups) == 1 else '(SD)'}" if len(curves) > 1 else " (95 % CI)"
+        axis.plot(trials, mean, color=color, linewidth=2.2, label=name, zorder=3)
+        axis.fill_between(trials, mean - spread, mean + spread, color=color, alpha=0.25, linewidth=0, zorder=1)
         highest = max(highest, np.nan_to_num(mean[-1] + spread[-1]))
     label(axis, f"bandit, {settings.arms} arms", "trial", "cumulative regret")
     axis.set_xlim(1, max(2, settings.trial_count))
@@ -74,18 +83,18 @@ def _draw_regret(evaluations: Sequence[Evaluation], settings: BanditSettings) ->
     return figure
 
 
-def _draw_reward(evaluations: Sequence[Evaluation], settings: BanditSettings) -> Figure:
+def _draw_reward(groups: Mapping[str, Sequence[Evaluation]], settings: BanditSettings) -> Figure:
     figure, (axis,) = new_figure(width=4.8)
     trials = np.arange(1, settings.trial_count + 1)
     best = reward_by_trial(baseline_trials("bayes_optimal", settings), settings)
     axis.plot(trials, best, "--", color=INK, linewidth=1.3, label="best possible", zorder=4)
-    rows = [reward_by_trial(e.trials, settings) for e in evaluations]
-    for row in rows if len(rows) > 1 else []:
-        axis.plot(trials, row, "o", color="white", markeredgecolor=BLUE, markersize=4, zorder=5)
-    if rows:
+    for (group, own), color in zip(groups.items(), itertools.cycle(GROUP_COLORS), strict=False):
+        rows = [reward_by_trial(e.trials, settings) for e in own]
+        for row in rows if len(rows) > 1 else []:
+            axis.plot(trials, row, "o", color="white", markeredgecolor=color, markersize=4, zorder=5)
         mean, sd = mean_and_sd(rows)
-        name = f"network, {len(rows)} seeds (SD)" if len(rows) > 1 else "network"
-        axis.errorbar(trials, mean, sd if len(rows) > 1 else None, color=BLUE, linewidth=2.2, marker="o", label=name)
+        name = _whose(group, groups) + (f", {len(rows)} seeds (SD)" if len(rows) > 1 else "")
+        axis.errorbar(trials, mean, sd if len(rows) > 1 else None, color=color, linewidth=2.2, marker="o", label=name)
     label(axis, "informative bandit", "trial", "reward")
     axis.set_xticks(trials)
     axis.set_ylim(0, 5.3)
@@ -93,7 +102,7 @@ def _draw_reward(evaluations: Sequence[Evaluation], settings: BanditSettings) ->
     return figure
 
 
-def _draw_raster(evaluation: Evaluation, settings: BanditSettings, rows: int = 200) -> Figure:
+def _draw_raster(groups: Mapping[str, Sequence[Evaluation]], settings: BanditSettings, rows: int = 200) -> Figure:
     """Rows: episodes ordered by the first arm's probability (at the start); columns: trials; colour: the arm."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
@@ -101,9 +110,9 @@ def _draw_raster(evaluation: Evaluation, settings: BanditSettings, rows: int = 2
 
     arms = settings.arm_count
     colors = [BLUE, ORANGE, GREEN, RED, PURPLE][:arms] if arms <= 5 else colormaps["viridis"](np.linspace(0, 1, arms))
-    figure, axes = new_figure(3, 2.6)
+    figure, axes = new_figure(2 + len(groups), 2.6)
     agents = {
-        "network": evaluation.trials,
+        **{_whose(name, groups): own[0].trials for name, own in groups.items()},
         "random": baseline_trials("random", settings),
         "oracle": baseline_trials("oracle", settings),
     }
@@ -123,7 +132,7 @@ def _draw_raster(evaluation: Evaluation, settings: BanditSettings, rows: int = 2
                 origin="lower",
                 extent=(0.5, settings.trial_count + 0.5, 0, len(choice)),
             )
-        label(axis, name, "trial", "episodes, by probability of arm 1" if name == "network" else "")
+        label(axis, name, "trial", "episodes, by probability of arm 1" if axis is axes[0] else "")
         axis.set_yticks([])
     keys = [Patch(color=color, label=f"arm {arm + 1}") for arm, color in enumerate(colors)]
     if arms <= 20:
@@ -131,11 +140,11 @@ def _draw_raster(evaluation: Evaluation, settings: BanditSettings, rows: int = 2
     return figure
 
 
-def _draw_learning(evaluations: Sequence[Evaluation], settings: BanditSettings) -> Figure | None:
+def _draw_learning(groups: Mapping[str, Sequence[Evaluation]], settings: BanditSettings) -> Figure | None:
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     figure, (axis,) = new_figure(width=4.8)
-    if not draw_learning_curve(axis, evaluations, "regret"):
+    if not draw_learning_curves(axis, groups, "regret"):
         return None
     for reference in references(settings):
         color, _ = COLORS.get(reference.name, (GREY, "--"))

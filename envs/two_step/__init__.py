@@ -1,10 +1,11 @@
 """The two-step task (Daw et al. 2011; Wang et al. 2016, 2018)."""
 
 from ..registry import Task
-from .analysis import analyse, references, summarise
+from .analysis import TABLE, analyse, references, summarise
 from .baselines import BASELINES
 from .drawing import figures
 from .env import TwoStepEnv, TwoStepSettings
+from .models import ModelPlayer, models
 
 TASK = Task(
     name="two_step",
@@ -19,4 +20,8 @@ TASK = Task(
     analyse=analyse,
     references=references,
     figures=figures,
+    side_by_side=True,
+    models=models,
+    player=ModelPlayer,
+    table=TABLE,
 )

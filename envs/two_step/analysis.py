@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from ..table_columns import Column
+from ..tables import TableForm
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
 from .baselines import IdealObserver, posterior
@@ -29,6 +31,31 @@ def _pairs(trials: Trials) -> tuple[Array, Array, Array]:
     index = np.flatnonzero(follows)
     cell = 2 * (trials["reward"][index] <= 0) + ~trials["common"][index].astype(bool)
     return index, cell, trials["choice"][index + 1] == trials["choice"][index]
+
+
+def _complete(trials: Trials, settings: TwoStepSettings) -> Trials:  # noqa: ARG001
+    """The state that was reached and whether that was the common one follow from each other."""
+    choice = trials["choice"]
+    found: dict[str, Array] = {}
+    if "common" in trials and "state" not in trials:
+        found["state"] = choice ^ ~trials["common"].astype(bool)
+    elif "state" in trials and "common" not in trials:
+        found["common"] = choice == trials["state"]
+    return found
+
+
+def _table_columns(settings: TwoStepSettings) -> tuple[Column, ...]:  # noqa: ARG001
+    return (
+        Column("choice", 2),
+        Column("state", 2, follows_from=("common",)),
+        Column("common", 2, follows_from=("state",)),
+        Column("reward"),
+    )
+
+
+TABLE = TableForm(_table_columns, _complete, TwoStepEnv.info_spec)
+"""What tables of others need: choice of the first stage, second-stage state (or whether the transition was common),
+and reward; common is the transition from choice 0 to state 0, and from 1 to 1."""
 
 
 def summarise(trials: Trials, settings: TwoStepSettings) -> dict[str, Any]:  # noqa: ARG001

@@ -16,7 +16,7 @@ INVERSE_TEMPERATURE = 5.0
 """Of the two classical agents (softmax), in the range fitted to people by Daw et al. 2011."""
 
 
-class _Agent:
+class Player:
     """Plays the stages; subclasses choose first-stage actions and learn from a trial's outcome."""
 
     def __init__(self, env: VectorTask) -> None:
@@ -54,11 +54,11 @@ class _Agent:
         pass
 
 
-class Random(_Agent):
+class Random(Player):
     """Chooses at random."""
 
 
-class Oracle(_Agent):
+class Oracle(Player):
     """Is told which state is good."""
 
     def _choose(self) -> Array:
@@ -83,7 +83,7 @@ def posterior(belief: Array, state: Array, reward: Array, settings: TwoStepSetti
     return next_belief
 
 
-class IdealObserver(_Agent):
+class IdealObserver(Player):
     """Knows the task and filters which state is good; goes for the likelier one, at random when it cannot tell."""
 
     def __init__(self, env: VectorTask) -> None:
@@ -103,7 +103,7 @@ class IdealObserver(_Agent):
         self.belief = posterior(self.belief, state, reward, self.settings)
 
 
-class _Softmax(_Agent):
+class _Softmax(Player):
     def __init__(self, env: VectorTask) -> None:
         super().__init__(env)
         self.values = np.full((env.num_envs, 2), 0.5)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..groups import groups_of
 from ..plotting import (
     BLUE,
     GREEN,
@@ -14,7 +15,7 @@ from ..plotting import (
     ORANGE,
     RED,
     bars_with_dots,
-    draw_learning_curve,
+    draw_learning_curves,
     label,
     legend,
     mean_and_sd,
@@ -25,46 +26,57 @@ from .analysis import CELLS, LAGS, ideal, lag_regression, prediction_errors, ref
 from .env import TwoStepSettings
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
 def figures(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> Iterator[tuple[str, Figure]]:
-    """Stay probabilities (main), lag regression, prediction errors of a network, learning curve."""
-    yield "stay_probability", _draw_stay(evaluations, settings)
-    if fits := [fit for e in evaluations if all((fit := lag_regression(e.trials)).values())]:
-        yield "lag_regression", _draw_lags(fits)
-    if all("rpe" in e.trials for e in evaluations):
-        yield "prediction_errors", _draw_errors(evaluations, settings)
+    """Stay probabilities (main), lag regression, prediction errors of a network, learning curve; groups apart."""
+    groups = groups_of(evaluations)
+    yield "stay_probability", _draw_stay(groups, settings)
+    weights = {
+        name: [fit for e in own if all((fit := lag_regression(e.trials)).values())] for name, own in groups.items()
+    }
+    if any(weights.values()):
+        yield "lag_regression", _draw_lags({name: fits for name, fits in weights.items() if fits})
+    networks = [e for e in evaluations if "rpe" in e.trials]
+    if networks:
+        yield "prediction_errors", _draw_errors(networks[0], settings)
     figure, (axis,) = new_figure()
-    if draw_learning_curve(axis, evaluations, "reward_per_trial"):
-        axis.axhline(ideal(settings)["reward_per_trial"], color=GREY, linestyle="--", linewidth=1)
-        axis.text(
-            1,
-            ideal(settings)["reward_per_trial"],
-            " ideal observer",
-            color=GREY,
-            fontsize=8,
-            va="bottom",
-            ha="right",
-            transform=axis.get_yaxis_transform(),
-        )
+    if draw_learning_curves(axis, groups, "reward_per_trial"):
+        best = ideal(settings)["reward_per_trial"]
+        axis.axhline(best, color=GREY, linestyle="--", linewidth=1)
+        place = axis.get_yaxis_transform()
+        axis.text(1, best, " ideal observer", color=GREY, fontsize=8, va="bottom", ha="right", transform=place)
         label(axis, "learning", "environment steps (millions)", "reward per trial")
         yield "learning_curve", figure
 
 
-def _draw_stay(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> Figure:
-    runs = np.array([list(summarise(e.trials, settings)["stay_probability"].values()) for e in evaluations])
-    figure, (axis,) = new_figure()
-    x = np.arange(2.0)
-    bars_with_dots(axis, x - 0.2, runs[:, [0, 2]], 0.36, BLUE, "common")
-    bars_with_dots(axis, x + 0.2, runs[:, [1, 3]], 0.36, RED, "uncommon")
-    places = np.array([-0.2, 0.2, 0.8, 1.2])
+def _draw_stay(groups: Mapping[str, Sequence[Evaluation]], settings: TwoStepSettings) -> Figure:
+    """A panel a group."""
+    figure, axes = new_figure(len(groups), 4.2 if len(groups) == 1 else 3.2)
+    for i, (axis, (name, own)) in enumerate(zip(axes, groups.items(), strict=True)):
+        runs = np.array([list(summarise(e.trials, settings)["stay_probability"].values()) for e in own])
+        x = np.arange(2.0)
+        bars_with_dots(axis, x - 0.2, runs[:, [0, 2]], 0.36, BLUE, "common")
+        bars_with_dots(axis, x + 0.2, runs[:, [1, 3]], 0.36, RED, "uncommon")
+        _mark_references(axis, settings)
+        axis.set_xticks(x, ["rewarded", "unrewarded"])
+        axis.set_ylim(0, 1.04)
+        title = _title(own) if len(groups) == 1 else f"{name} ({len(own)})"
+        label(axis, title, "last trial", "" if i else "stay probability")
+    handles, texts = axes[0].get_legend_handles_labels()
+    figure.legend(handles, texts, frameon=False, fontsize=8, loc="outside right upper")
+    return figure
+
+
+def _mark_references(axis: Axes, settings: TwoStepSettings) -> None:
     markers = {"ideal observer": ("_", "#222222", 22)}
     for reference in references(settings):
         values = [reference.values["stay_probability"][cell] for cell in CELLS]
         marker, color, size = markers.get(reference.name, ("D", ORANGE, 5))
         axis.plot(
-            places,
+            np.array([-0.2, 0.2, 0.8, 1.2]),
             values,
             marker,
             color=color,
@@ -73,44 +85,36 @@ def _draw_stay(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> 
             label=reference.name,
             linestyle="none",
         )
-    axis.set_xticks(x, ["rewarded", "unrewarded"])
-    axis.set_ylim(0, 1.04)
-    label(axis, _title(evaluations), "last trial", "stay probability")
-    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
-    return figure
 
 
 def _title(evaluations: Sequence[Evaluation]) -> str:
     return "two-step task" + (f", {len(evaluations)} seeds" if len(evaluations) > 1 else "")
 
 
-def _draw_lags(fits: Sequence[Mapping[str, list[float]]]) -> Figure:
-    figure, axes = new_figure(2, 3.4)
-    for axis, kind in zip(axes, ("common", "uncommon"), strict=True):
-        for outcome, color in (("rewarded", GREEN), ("unrewarded", GREY)):
-            mean, sd = mean_and_sd([np.array(fit[f"{outcome}_{kind}"]) for fit in fits])
-            axis.errorbar(
-                np.arange(1, LAGS + 1),
-                mean,
-                sd if len(fits) > 1 else None,
-                fmt="o-",
-                color=color,
-                markersize=4,
-                label=outcome,
-            )
-        axis.axhline(0, color="#bbbbbb", linewidth=0.8)
-        axis.set_xticks(np.arange(1, LAGS + 1))
-        label(axis, f"{kind} transition", "trials back", "weight on repeating the choice")
-    axes[1].sharey(axes[0])
+def _draw_lags(groups: Mapping[str, Sequence[Mapping[str, list[float]]]]) -> Figure:
+    """Two panels a group, which have a scale of their own: weights of agents that never err know no bound."""
+    figure, axes = new_figure(2 * len(groups), 3.4 if len(groups) == 1 else 2.6)
+    for i, (name, fits) in enumerate(groups.items()):
+        for axis, kind in zip(axes[2 * i : 2 * i + 2], ("common", "uncommon"), strict=True):
+            for outcome, color in (("rewarded", GREEN), ("unrewarded", GREY)):
+                mean, sd = mean_and_sd([np.array(fit[f"{outcome}_{kind}"]) for fit in fits])
+                spread = sd if len(fits) > 1 else None
+                lags = np.arange(1, LAGS + 1)
+                axis.errorbar(lags, mean, spread, fmt="o-", color=color, markersize=4, label=outcome)
+            axis.axhline(0, color="#bbbbbb", linewidth=0.8)
+            axis.set_xticks(np.arange(1, LAGS + 1))
+            whose = "" if len(groups) == 1 else f"{name}: "
+            label(axis, f"{whose}{kind} transition", "trials back", "" if i else "weight on repeating the choice")
+        axes[2 * i + 1].sharey(axes[2 * i])
     legend(axes[0])
     return figure
 
 
-def _draw_errors(evaluations: Sequence[Evaluation], settings: TwoStepSettings) -> Figure:
+def _draw_errors(evaluation: Evaluation, settings: TwoStepSettings) -> Figure:
     figure, axes = new_figure(2, 3.4)
-    fit = rpe_regression(evaluations[0].trials, settings)
+    fit = rpe_regression(evaluation.trials, settings)
     rate = fit.get("model_free_learning_rate", 0.5)
-    network, based, (free,) = prediction_errors(evaluations[0].trials, settings, np.array([rate]))
+    network, based, (free,) = prediction_errors(evaluation.trials, settings, np.array([rate]))
     shown = slice(None, None, max(1, network.size // 3000))
     for axis, values, name in ((axes[0], based, "model_based"), (axes[1], free, "model_free")):
         axis.plot(values.ravel()[shown], network.ravel()[shown], ".", color=BLUE, markersize=2, alpha=0.4)

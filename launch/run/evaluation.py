@@ -67,9 +67,9 @@ def evaluate_checkpoint(
     """
     worker = _prepared(_worker(config, checkpoint), config, checkpoint)
     path.parent.mkdir(parents=True, exist_ok=True)  # only now: an agent that cannot play leaves nothing
-    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    task, settings = task_played(config)
     total = config.evaluate.episodes
-    with console.status("evaluating") as status, TrialTable(path, registry.get(config.task_name), settings) as table:
+    with console.status("evaluating") as status, TrialTable(path, task, settings) as table:
         recorder = evaluate(
             worker,
             total,
@@ -156,7 +156,8 @@ def evaluate_run(
     output.write_memory(memory)
     output.write_results(results)
     with console.status("drawing"):
-        pictures = output.write_figures(draw([as_evaluation(config, output, folder)], config))
+        task, settings = task_played(config)
+        pictures = output.write_figures(draw([as_evaluation(config, output, folder)], task, settings))
         player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), config, checkpoint)
         names = column_names(registry.get(config.task_name), player.agent.spec.actions)
         frames = with_thoughts(film_episode(player), names)
@@ -185,10 +186,14 @@ def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder,
     )
 
 
-def draw(evaluations: Sequence[Evaluation], config: TrainConfig) -> dict[str, Figure]:
-    """The figures of the task and of the agents' memories."""
-    task = registry.get(config.task_name)
+def task_played(config: TrainConfig) -> tuple[registry.Task, Any]:
+    """The task of a run's evaluation, and its settings."""
     settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    return registry.get(config.task_name), settings
+
+
+def draw(evaluations: Sequence[Evaluation], task: registry.Task, settings: Any) -> dict[str, Figure]:
+    """The figures of the task and of the agents' memories."""
     drawn = memory_figures(evaluations, task.condition)
     groups = groups_of(evaluations)
     if task.side_by_side or len(groups) == 1:
@@ -201,8 +206,7 @@ def draw(evaluations: Sequence[Evaluation], config: TrainConfig) -> dict[str, Fi
 
 def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFolder) -> None:
     """The table of results beside the ideal and published values, and where to look."""
-    task = registry.get(config.task_name)
-    settings = task_settings({"name": config.task_name, **config.evaluation_task_options})
+    task, settings = task_played(config)
     references = task.references(settings)
     shown = {k: v for k, v in results.items() if k not in BOOK_KEEPING and k not in long_measures(results)}
     title = f"{task.name}: {results['episodes']:,} fresh episodes, frozen weights"

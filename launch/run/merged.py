@@ -1,19 +1,27 @@
-"""Figures and tables of the runs that match a pattern: several runs of one task are seeds and agents, merged."""
+"""Figures and tables of the runs that match a pattern, and of others' trials: seeds, agents and subjects, merged."""
 
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...envs import registry
 from ...envs.groups import compare, groups_of
+from ...envs.registry import Task
+from ...envs.tables import Subject
+from ...envs.trials import Evaluation
 from ..config import ConfigError, TrainConfig, task_settings, train_config
 from ..console import console, errors
-from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures
+from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures, task_played
 from .folder import NotARunFolderError, RunFolder
 from .measures import flatten, results_table
+from .others import Played, subjects_of
 from .places import TO_DRAW, output_at, run_at, runs_matching
 from .storage import is_url
 
@@ -63,55 +71,93 @@ def _groups(configs: list[TrainConfig]) -> list[str]:
     return [c.model.agent_name + (f", {c.algo.name}" if several else "") for c in configs]
 
 
-def redraw(pattern: str, out: str | None = None) -> None:
-    """Draw the figures of the runs that match, into `out` (default: the run's folder, or the one that holds them all).
+def redraw(played: Played) -> None:
+    """Draw the figures of the runs that match and of a table of others, into `played.out`.
 
-    Several runs are merged: seeds of an agent give mean and SD, agents stand side by side; tables are printed, and all
-    numbers go into `merged_results.json`.
+    By default that is the run's folder, the one that holds them all, or one beside the table. Several are merged:
+    seeds of an agent, and subjects of a group, give mean and SD, agents and groups stand side by side; tables are
+    printed, and all numbers go into `merged_results.json`.
 
     Raises:
         NotARunFolderError: if nothing that matches is an evaluated run.
-        ConfigError: if the runs are not of one task.
+        ConfigError: if the runs are not of one task, or the table cannot be read.
     """
     with ExitStack() as opened:
-        _redraw(_folders(pattern, opened), out, opened)
+        runs = evaluated_runs(played, opened)
+        task, settings = runs.task, runs.settings
+        subjects = subjects_of(played, task, settings)
+        evaluations = [*runs.evaluations, *(Evaluation(one.trials, {}, one.name, one.group) for one in subjects)]
+        merged = opened.enter_context(output_at(played.out or _default_output(played, runs.folders)))
+        paths = merged.write_figures(draw(evaluations, task, settings))
+        if len(evaluations) > 1 or subjects:
+            measures = task.compared or (task.headline,) if len(groups_of(evaluations)) > 1 else ()
+            comparison = {name: compare(evaluations, task.summarise, settings, name) for name in measures}
+            results = [
+                {"agent": e.group, **f.read_results()} for e, f in zip(runs.evaluations, runs.folders, strict=True)
+            ]
+            results += [_results_of(subject, task, settings) for subject in subjects]
+            merged.write_results({"runs": results, "comparison": comparison}, "merged_results.json")
+            _show(results, comparison, task, settings)
+        for path in paths:
+            console.print(f"figure       {merged.shown(path)}")
 
 
-def _redraw(folders: list[RunFolder], out: str | None, opened: ExitStack) -> None:
+@dataclass(frozen=True)
+class EvaluatedRuns:
+    """Runs of one task, which may be none."""
+
+    task: Task
+    settings: Any
+    folders: Sequence[RunFolder]
+    evaluations: Sequence[Evaluation]
+    """One a folder; groups are agents."""
+
+
+def evaluated_runs(played: Played, opened: ExitStack) -> EvaluatedRuns:
+    """The runs that match `played.run`, and their task (without runs: `played.task`).
+
+    Raises:
+        NotARunFolderError: if nothing that matches is an evaluated run.
+        ConfigError: if they are not of one task, or there is no such task.
+    """
+    if played.run is None:
+        settings = task_settings(played.task)
+        return EvaluatedRuns(registry.get(str(played.task["name"])), settings, (), ())
+    folders = _folders(played.run, opened)
     configs = [train_config(folder.read_config()) for folder in folders]
     _one_task(configs, folders)
     groups = _groups(configs)
     evaluations = [as_evaluation(c, f, f, group) for f, c, group in zip(folders, configs, groups, strict=True)]
+    return EvaluatedRuns(*task_played(configs[0]), folders, evaluations)
+
+
+def _default_output(played: Played, folders: Sequence[RunFolder]) -> str:
+    return played.beside_table() if played.trials is not None else home_of(folders)
+
+
+def home_of(folders: Sequence[RunFolder]) -> str:
+    """The folder of a run, or the one that holds several."""
     alone = folders[0].location
-    merged = opened.enter_context(output_at(out or (alone if len(folders) == 1 else alone.rpartition("/")[0])))
-    paths = merged.write_figures(draw(evaluations, configs[0]))
-    if len(folders) > 1:
-        task = registry.get(configs[0].task_name)
-        settings = task_settings({"name": task.name, **configs[0].evaluation_task_options})
-        measures = task.compared or (task.headline,) if len(groups_of(evaluations)) > 1 else ()
-        comparison = {name: compare(evaluations, task.summarise, settings, name) for name in measures}
-        _merge_results(folders, configs, groups, merged, comparison)
-    for path in paths:
-        console.print(f"figure       {merged.shown(path)}")
+    return alone if len(folders) == 1 else alone.rpartition("/")[0]
 
 
-def _merge_results(
-    folders: list[RunFolder],
-    configs: list[TrainConfig],
-    groups: list[str],
-    merged: RunFolder,
-    comparison: dict[str, Any],
-) -> None:
-    task = registry.get(configs[0].task_name)
-    references = task.references(task_settings({"name": task.name, **configs[0].evaluation_task_options}))
-    runs = [{"agent": group, **folder.read_results()} for folder, group in zip(folders, groups, strict=True)]
-    merged.write_results({"runs": runs, "comparison": comparison}, "merged_results.json")
-    for agent in dict.fromkeys(run["agent"] for run in runs):
-        own = [run for run in runs if run["agent"] == agent]
-        left_out = {"agent", *BOOK_KEEPING}
+def _results_of(subject: Subject, task: Task, settings: Any) -> dict[str, Any]:
+    """What `results.json` holds of an evaluated run."""
+    trials = subject.trials
+    who = {"agent": subject.group, "subject": subject.name, "episodes": len(np.unique(trials["episode"]))}
+    return {**who, "trials": len(trials["trial"]), **task.summarise(trials, settings), **task.analyse(trials, settings)}
+
+
+def _show(results: Sequence[dict[str, Any]], comparison: dict[str, Any], task: Task, settings: Any) -> None:
+    references = task.references(settings)
+    for agent in dict.fromkeys(run["agent"] for run in results):
+        own = [run for run in results if run["agent"] == agent]
+        left_out = {"agent", "subject", "trials", *BOOK_KEEPING}
         measures = [{k: v for k, v in run.items() if k not in left_out | long_measures(run)} for run in own]
-        episodes, total_s = sum(run["episodes"] for run in own), sum(run["wall_s"] for run in own)
-        title = f"{task.name}, {agent}: {len(own)} runs, {episodes:,} episodes, {total_s:.0f} s of training"
-        console.print(results_table(title, measures, references))
+        episodes = sum(run["episodes"] for run in own)
+        what = f"{len(own)} runs, {episodes:,} episodes, {sum(run.get('wall_s', 0.0) for run in own):.0f} s of training"
+        if "subject" in own[0]:
+            what = f"{len(own)} subjects, {episodes:,} sessions, {sum(run['trials'] for run in own):,} trials"
+        console.print(results_table(f"{task.name}, {agent}: {what}", measures, references))
     for name, value in flatten(comparison).items():
         console.print(f"{name}  {value:.4g}")

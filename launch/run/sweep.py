@@ -28,6 +28,7 @@ from ..stopping import StopRequest
 from .folder import NotARunFolderError
 from .merged import redraw
 from .mirror import NotUploadedError
+from .others import Played
 from .places import runs_matching
 from .storage import StorageError, is_url
 
@@ -126,7 +127,7 @@ def _merge(folder: Path, url: str | None) -> None:
     try:
         found = glob.glob(f"{glob.escape(str(folder))}/*/evaluation.parquet")  # noqa: PTH207  # names hold brackets
         if len(found if url is None else runs_matching(f"{url}/*")) > 1:
-            redraw(f"{glob.escape(str(folder)) if url is None else url}/*")
+            redraw(Played(run=f"{glob.escape(str(folder)) if url is None else url}/*"))
     except (ConfigError, NotARunFolderError, NotUploadedError, StorageError) as error:
         errors.print(f"the runs were not merged: {error}", style="yellow")
 

@@ -15,7 +15,7 @@ from ...envs.memory import memory_measures
 from ...envs.trials import Evaluation, Trials, trials_of_window
 from ...learner.checkpoint import Checkpoint, DamagedCheckpointError, read
 from ..config import TrainConfig, task_settings
-from ..console import TrainingLine, errors
+from ..console import ProgressLine, errors
 from ..engines.protocol import Engine, Interrupted, LearnerReplaced
 from ..stopping import StopRequest
 from .folder import RunFolder
@@ -83,7 +83,7 @@ class Training:
         next_log = (self._tracker.env_steps // log_every + 1) * log_every
         next_figure = (self._tracker.env_steps // figure_every + 1) * figure_every
         last_line = last_checkpoint = last_figure = time.monotonic()
-        with TrainingLine(total, self._tracker.env_steps) as line:
+        with ProgressLine(total, self._tracker.env_steps) as line:
             while self._tracker.env_steps < total and not stop.requested:
                 try:
                     self._tracker.add(self._engine.step())

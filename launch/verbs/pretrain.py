@@ -24,7 +24,7 @@ from ...learner.classes import Classes, Pictures
 from ...learner.pretrained import EncoderSpec, write_encoder
 from ...learner.pretraining import Lesson, PretrainConfig, Pretraining
 from ..config import ConfigError, local_cpus, verb_settings
-from ..console import TrainingLine, console
+from ..console import ProgressLine, console
 from ..failures import reported
 from ..pretraining import cifar
 from ..pretraining.screen_lesson import ScreenLesson
@@ -112,7 +112,7 @@ def pretrain(told: PretrainSettings, folder: RunFolder) -> int:
     stop, started = StopRequest(), time.monotonic()
     accuracy = {"train": float("nan"), "test": float("nan")}
     epochs: list[dict[str, float]] = []
-    with stop, TrainingLine(work.total_steps, 0) as line:
+    with stop, ProgressLine(work.total_steps, 0) as line:
         last_line = started
         while work.step < work.total_steps and not stop.requested:
             right = seen = 0.0

@@ -30,7 +30,10 @@ IMPORTED = (
     "scipy.optimize",
     "scipy.stats",
     "torch.utils.tensorboard",
-    *(f"prefrontal.launch.verbs.{verb}" for verb in ("evaluate", "figures", "play", "pretrain", "tasks", "train")),
+    *(
+        f"prefrontal.launch.verbs.{verb}"
+        for verb in ("evaluate", "figures", "fit", "play", "pretrain", "tasks", "train")
+    ),
 )
 """None of these may start a thread: a forked process would lack it."""
 

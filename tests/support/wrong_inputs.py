@@ -22,6 +22,7 @@ from prefrontal.conf.settings import is_settings
 from prefrontal.envs import registry
 from prefrontal.launch import cli
 from prefrontal.launch.config import TrainConfig
+from prefrontal.launch.run.fits import FitSettings
 from prefrontal.launch.verbs.bench import BenchSettings
 from prefrontal.launch.verbs.evaluate import EvaluateSettings
 from prefrontal.launch.verbs.figures import FiguresSettings
@@ -31,10 +32,14 @@ from prefrontal.launch.verbs.pretrain import PretrainSettings
 RUN = "trained"
 """Folder of the run that is evaluated and drawn."""
 
+TABLE = f"{RUN}/evaluation.parquet"
+"""A table of trials that can be read."""
+
 ONE_PROCESS = ("cluster=none",)
 GIVEN = {
     "evaluate": (f"run={RUN}",),
     "figures": (f"run={RUN}",),
+    "fit": (f"run={RUN}",),
     "train": (*ONE_PROCESS, "model=ep_lstm"),
     "bench": ONE_PROCESS,
 }
@@ -121,6 +126,7 @@ def declared() -> list[WrongInput]:
     verbs = {
         "evaluate": EvaluateSettings,
         "figures": FiguresSettings,
+        "fit": FitSettings,
         "play": PlaySettings,
         "pretrain": PretrainSettings,
     }
@@ -138,7 +144,7 @@ def misspelt() -> list[WrongInput]:
     """Names that there are not, for each verb."""
     found = [
         WrongInput((verb, *GIVEN.get(verb, ()), setting), setting.partition("=")[0].lstrip("+~"))
-        for verb in ("train", "evaluate", "figures", "play", "pretrain", "bench")
+        for verb in ("train", "evaluate", "figures", "fit", "play", "pretrain", "bench")
         for setting in ("nosuch=1", "+nosuch=1", "~nosuch")
     ]
     choices = ("task", "model", "algo", "actors", "experiment")
@@ -168,7 +174,12 @@ def others() -> list[WrongInput]:
         "actors=3": ("train actors=3",),
         "run.folder": ("train run.folder=${nosuch}",),
         "extra=1": ("tasks extra=1",),
-        "task.name": (f"evaluate run={RUN} task.name=bandit",),
+        "task.name": (
+            f"evaluate run={RUN} task.name=bandit",
+            f"fit trials={TABLE}",
+            f"fit trials={TABLE} task.name=nosuch",
+            "fit recovery=3",
+        ),
         "closed_units": (f"evaluate run={RUN} closed_units=[3] name=lesion",),
         "name": (f"evaluate run={RUN} closed_units=[3]", f"evaluate run={RUN} closed_above=.5"),
         "checkpoint=none": (f"evaluate run={RUN} checkpoint=none",),
@@ -183,6 +194,19 @@ def others() -> list[WrongInput]:
         "task.num_arms": ("play task=bandit task.arms=easy task.num_arms=3",),
         "not enough memory": ("play task=bandit task.num_arms=1000000000000",),
         "danse": ("danse",),
+        "run has to be given": ("figures", "fit"),
+        "trials=/nowhere.csv": (f"figures run={RUN} trials=/nowhere.csv", "fit trials=/nowhere.csv task.name=two_step"),
+        "trials=trained/config.yaml": (f"figures run={RUN} trials=trained/config.yaml",),
+        "task.nosuch": (f"figures trials={TABLE} task.name=two_step task.nosuch=1",),
+        "task={common:0.7}": (f"figures run={RUN} task.common=0.7",),
+        "columns={action:x}": (f"figures run={RUN} columns={{action:x}}",),
+        "columns=/nowhere.yaml": (f"fit run={RUN} trials={TABLE} columns=/nowhere.yaml",),
+        "columns.colour": (f"fit run={RUN} trials={TABLE} columns={{colour:episode}}",),
+        "no column steps_": (f"fit run={RUN} trials={TABLE} columns={{action:steps_}}",),
+        "actions=[a]": (f"fit run={RUN} trials={TABLE} actions=[a]",),
+        "is none of actions=[1,2]": (f"fit run={RUN} trials={TABLE} actions=[1,2]",),
+        "hybird": (f"fit run={RUN} models=[hybird]",),
+        "harlow": ("fit recovery=3 task.name=harlow", f"figures trials={TABLE} task.name=harlow"),
     }
     return [WrongInput(tuple(line.split(" ")), named) for named, group in lines.items() for line in group]
 
