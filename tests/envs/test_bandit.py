@@ -124,7 +124,7 @@ def test_measures_do_not_need_whole_episodes():
     assert cut["return"] == pytest.approx(whole["return"], rel=0.02)
     few = {key: column[5:60] for key, column in trials.items()}  # no episode is complete
     assert np.isnan(analyse(few, settings)["regret_curve"]["mean"]).all()
-    assert set(figures([Evaluation(few, {})], settings)) == {"regret", "raster"}
+    assert set(dict(figures([Evaluation(few, {})], settings))) == {"regret", "raster"}
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_what_cannot_be_is_refused():
 
 def test_long_episodes_leave_out_what_takes_too_long():
     trials = played("thompson", 20, trials=400)[1]
-    drawn = figures([Evaluation(trials, {})], BanditSettings(trials=400))["regret"]
+    drawn = dict(figures([Evaluation(trials, {})], BanditSettings(trials=400)))["regret"]
     titles = {line.get_label() for line in drawn.axes[0].lines}
     assert titles == {"Thompson", "UCB (chi = 1)", "Rescorla-Wagner", "network (95 % CI)"}
 
