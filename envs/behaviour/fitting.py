@@ -16,8 +16,8 @@ from .model import ChoiceModel, Parameter
 from .optimise import hessian, minimise
 from .sessions import Sessions
 
-SCREENED = 64
-"""Points of the typical range that are looked at before the search."""
+SCREENED = 16
+"""Points of the typical range that are looked at for each search that begins at one of them."""
 ROWS = 8192
 """Sessions that are gone through side by side: what stays in a core's cache."""
 SUBJECTS = 64
@@ -110,8 +110,8 @@ def _fitted(
         values = -objective(subjects, np.zeros((len(subjects), 0)))
         pairs = zip(subjects, values, counts, strict=True)
         return [Fit(sessions.subjects[s], model.called, {}, {}, float(v), *n, model.choices, True) for s, v, n in pairs]
-    begin = scale.search(_screened(free, seed))
-    first = objective(np.repeat(subjects, SCREENED), np.tile(begin, (len(subjects), 1))).reshape(-1, SCREENED)
+    begin = scale.search(_screened(free, SCREENED * starts, seed))
+    first = objective(np.repeat(subjects, len(begin)), np.tile(begin, (len(subjects), 1))).reshape(-1, len(begin))
     chosen = np.argsort(first, axis=1, kind="stable")[:, :starts]
     searched = np.repeat(subjects, chosen.shape[1])
 
@@ -137,10 +137,10 @@ def _fitted(
     ]
 
 
-def _screened(free: list[Parameter], seed: int) -> Array:
-    """Points all over the typical range, [SCREENED, P]."""
+def _screened(free: list[Parameter], count: int, seed: int) -> Array:
+    """Points all over the typical range, [count, P]."""
     low, high = np.array([parameter.typical for parameter in free]).T
-    return np.random.default_rng(seed).uniform(low, high, (SCREENED, len(free)))
+    return np.random.default_rng(seed).uniform(low, high, (count, len(free)))
 
 
 class _Scale:
