@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml .ci/constraints.txt $(wildcard models/kernels/*.c
 	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: setup  ## train the two-step task through Ray (about a minute), draw the figure, print the table
+demo: setup  ## train the two-step task through Ray (half a minute), draw the figure, print the table
 	$(BIN)/prefrontal train
 
 test: setup lint unit  ## formatting, lint, types, layers, tests
