@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..models.agent import AgentSpec, ModelConfig, describe_difference
 from ..models.dnd import MemoryConfig
-from ..models.policy import Actions
+from ..models.policy import Actions, discrete
 from ..replay.trajectory import Array
 from .batch import Batch
 from .checkpoint import Checkpoint
@@ -43,7 +43,10 @@ def agent_of(checkpoint: Checkpoint) -> AgentSpec:
     saved = checkpoint.scalars["agent"]
     model: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in saved["model"].items()}
     model["memory"] = MemoryConfig(**model["memory"])
-    actions = Actions(saved["actions"]["kind"], tuple(saved["actions"]["sizes"]))
+    if "actions" in saved:
+        actions = Actions(saved["actions"]["kind"], tuple(saved["actions"]["sizes"]))
+    else:  # of a run from before there were other kinds of actions
+        actions = discrete(saved["num_actions"])
     return AgentSpec(tuple(saved["obs_shape"]), actions, ModelConfig(**model), saved["cue_size"])
 
 

@@ -158,6 +158,14 @@ def test_resume_with_another_agent_says_what_differs():
     assert snapshot.agent_of(Checkpoint(checkpoint.tensors, checkpoint.scalars)) == learner.spec
 
 
+def test_checkpoints_from_before_there_were_other_kinds_of_actions_are_read():
+    learner = learner_for(worker_for())
+    checkpoint = snapshot.take(learner, {}, {})
+    saved = checkpoint.scalars["agent"]
+    saved["num_actions"] = saved.pop("actions")["sizes"][0]
+    assert snapshot.agent_of(checkpoint) == learner.spec
+
+
 def test_nothing_changes_when_the_loss_is_not_finite():
     worker = worker_for()
     learner = learner_for(worker)
