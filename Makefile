@@ -15,7 +15,8 @@ $(VENV)/.ready: pyproject.toml .ci/constraints.txt $(wildcard models/kernels/*.c
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), sys.version' 2>/dev/null \
 		|| { echo "prefrontal needs Python 3.11, 3.12 or 3.13: make setup PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev,neurogym]'
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --no-deps neurogym
 	@touch $@
 
 demo: setup  ## train the two-step task through Ray (half a minute), draw the figure, print the table

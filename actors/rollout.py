@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..envs import registry
 from ..envs.tensors import TensorTask
-from ..envs.vector import VectorTask
+from ..envs.vector import EnvironmentFaultError, VectorTask
 from ..learner.objective import Objective
 from ..models.acting import make_acting
 from ..models.agent import Agent, AgentSpec, ModelConfig
@@ -30,10 +30,6 @@ from .remembering import INFO, Remembering
 from .spaces import actions_of
 
 HOST = torch.device("cpu")
-
-
-class EnvironmentFaultError(RuntimeError):
-    """An environment returned what it must not: a wrong shape, NaN or infinity."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
+
+class EnvironmentFaultError(RuntimeError):
+    """An environment returned what it must not: a wrong shape, NaN or infinity."""
+
+
 DRAWN_AHEAD = 32
 """Steps that random numbers are drawn for at once: few calls, and little to be saved."""
 _DRAWN = "drawn."

@@ -17,9 +17,9 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from ..actors.rollout import EnvironmentFaultError
 from ..actors.settings import ActorsFailedError
 from ..envs.registry import TaskUnavailableError
+from ..envs.vector import EnvironmentFaultError
 from ..learner.batch import DeviceError
 from ..learner.checkpoint import DamagedCheckpointError, NoCheckpointError
 from ..learner.learner import NonFiniteLossError

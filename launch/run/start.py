@@ -82,6 +82,8 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror
     folder.write_config(merged)
     folder.write_provenance()
     console.print(f"going on from {where} ({checkpoint.scalars['env_steps']:,} steps)", style="dim")
+    if not registry.make_vector(config.task_name, 1, **config.task_options).restorable:
+        console.print("new episodes begin: those of this task cannot be saved", style="dim")
     return config, folder, Start(checkpoint), mirror
 
 

@@ -17,9 +17,9 @@ from prefrontal.envs.trials import Evaluation, TrialRecorder, simulate, trials_o
 from prefrontal.launch.run.measures import flatten
 
 CONF = Path(__file__).parents[2] / "conf" / "task"
-ALONE = {"dmlab"}
-"""Tasks that play one episode a process, in a simulator that may not be installed: `test_dmlab.py`."""
-BATCHED = [name for name in registry.tasks() if name not in ALONE]
+ELSEWHERE = {"dmlab", "gymnasium"}
+"""Tasks that host the environments of others, which cannot be restored: `test_dmlab.py`, `test_gymnasium.py`."""
+BATCHED = [name for name in registry.tasks() if name not in ELSEWHERE]
 SHORTER = {"psychlab_harlow": {"size": 32, "actions": "turn", "max_frames": 400}}
 """Options of tasks whose episodes or observations would take this file too long."""
 VARIANTS = [(name, SHORTER.get(name, {})) for name in BATCHED] + [
