@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import psutil
 import pytest
+from program import ended, left_running, wait_until
+from program import start as start_program
 from ray.cluster_utils import Cluster
 
-PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
 SMALL = [
     "actors.cpus=1",
     "evaluate.episodes=20",
@@ -28,18 +26,15 @@ def start(tmp_path):
     started = []
 
     def begin(*arguments):
-        command = [*PROGRAM, "train", *SMALL, *arguments]
-        started.append(
-            subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        )
+        started.append(start_program(tmp_path, "train", *SMALL, *arguments))
         return started[-1]
 
     yield begin
     for process in started:
         if process.poll() is None:
             for child in [*psutil.Process(process.pid).children(recursive=True), process]:
-                child.kill()
-            process.wait()
+                child.send_signal(signal.SIGKILL)
+            process.wait(60)
 
 
 def history(folder):
@@ -47,21 +42,6 @@ def history(folder):
     if not path.is_file() or len(path.read_text().splitlines()) < 3:
         return None
     return np.genfromtxt(path, delimiter=",", names=True, deletechars="")
-
-
-def wait_until(condition, process, limit_s=180):
-    """The limits are there for a run that stands still, not for a slow machine."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert process.poll() is None, process.stdout.read()[-3000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def finish(process, limit_s=240):
-    output, _ = process.communicate(timeout=limit_s)
-    assert process.returncode == 0, output[-3000:]
-    return output
 
 
 def processes_called(title, of):
@@ -82,8 +62,8 @@ def test_a_killed_learner_is_replaced_from_the_newest_checkpoint(tmp_path, start
     wait_until(lambda: len(list(checkpoints.glob("update_*"))) >= 2, process)
     (learner,) = processes_called("RemoteLearner", process.pid)
     learner.send_signal(signal.SIGKILL)
-    output = finish(process)
-    assert "another learner goes on from" in output
+    assert "another learner goes on from" in ended(process)
+    wait_until(lambda: not left_running(tmp_path))
     rows = history(tmp_path)
     steps = rows["env_steps"]
     assert (np.diff(steps) > 0).all(), "a step was counted twice"
@@ -125,8 +105,7 @@ def test_the_pool_grows_and_shrinks_with_the_cluster(tmp_path, start, cluster):
     steps = history(tmp_path)["env_steps"][-1]
     wait_until(lambda: history(tmp_path)["env_steps"][-1] > steps + 50_000, process)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, output[-3000:]
+    ended(process, 130)
     assert (np.diff(history(tmp_path)["env_steps"]) > 0).all()
 
 
@@ -139,6 +118,4 @@ def test_a_cluster_that_is_too_small_is_named(start, cluster):
     common = [f"cluster={cluster.address}", "actors.num=1", "ray.wait_s=600"]
     started = {one: start(*common, one, f"run.folder={one.split('=')[0]}") for one in asked}
     for one, process in started.items():
-        output, _ = process.communicate(timeout=180)
-        assert process.returncode == 2, output[-3000:]
-        assert asked[one] in " ".join(output.split())
+        assert asked[one] in " ".join(ended(process, 2).split())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -28,8 +26,8 @@ from prefrontal.launch.config import ConfigError, train_config
 from prefrontal.launch.run.start import check
 from prefrontal.models.agent import Agent
 from prefrontal.models.flat import Published, to_vector
+from program import call
 
-PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
 pytestmark = pytest.mark.usefixtures("standin")
 real_one_first = pytest.mark.skipif(INSTALLED, reason="actors would find the real deepmind_lab first")
 
@@ -116,23 +114,8 @@ def test_the_driver_looks_at_everything_before_it_starts_anything(pictures, tmp_
             check(train_config(composed(*harlow, override)))
 
 
-def call(folder, *arguments, status=0, **environment):
-    done = subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == status, done.stdout[-3000:]
-    return " ".join(done.stdout.split())
-
-
 def with_standin():
-    return {"PYTHONPATH": os.pathsep.join((str(STANDIN), os.environ["PYTHONPATH"]))}
+    return {"env": {**os.environ, "PYTHONPATH": os.pathsep.join((str(STANDIN), os.environ["PYTHONPATH"]))}}
 
 
 def test_training_with_a_wrong_picture_ends_before_it_starts(pictures, tmp_path):
@@ -140,7 +123,7 @@ def test_training_with_a_wrong_picture_ends_before_it_starts(pictures, tmp_path)
     link_pictures(pictures, folder)
     spoil(folder, 12, size=(300, 300))
     arguments = ["train", "task=dmlab", "task.level=harlow", f"task.images={folder}"]
-    output = call(tmp_path, *arguments, status=2, **with_standin())
+    output = " ".join(call(tmp_path, *arguments, status=2, **with_standin()).split())
     assert output.startswith("error: task.images:")
     assert "0012.png is 300 x 300 pixels, not 256 x 256" in output
     assert not (tmp_path / "runs").exists()
@@ -148,7 +131,7 @@ def test_training_with_a_wrong_picture_ends_before_it_starts(pictures, tmp_path)
 
 @pytest.mark.skipif(INSTALLED, reason="deepmind_lab is installed")
 def test_without_the_package_the_program_says_how_to_get_it(tmp_path):
-    output = call(tmp_path, "train", "task=dmlab", status=2)
+    output = " ".join(call(tmp_path, "train", "task=dmlab", status=2).split())
     for text in ("error: DeepMind Lab is not installed", "Bazel", "pip install dmlab-gym && dmlab-gym build"):
         assert text in output
     assert "dmlab" in call(tmp_path, "tasks")

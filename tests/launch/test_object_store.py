@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from program import call
 
 # An unroll has 26 MB, eight may be on their way, and the store is as small as Ray allows.
 LARGE = ["task=contextual_choice", "model=lstm", "task.evidence_size=1000", "task.context_size=1000", "task.items=5"]
@@ -23,35 +22,21 @@ def session():
         yield Path(folder)
 
 
-def train(session, env_steps, **ray):
-    command = [
-        sys.executable,
-        "-m",
-        "prefrontal.launch.cli",
-        "train",
-        *LARGE,
-        *MANY,
-        *SHORT,
-        f"run.env_steps={env_steps}",
-    ]
+def train(session, env_steps, status=0, **ray):
     env = {**os.environ, "TMPDIR": str(session), **ray}
-    return subprocess.run(command, cwd=session, env=env, capture_output=True, text=True, timeout=240, check=False)
+    return call(session, "train", *LARGE, *MANY, *SHORT, f"run.env_steps={env_steps}", status=status, env=env)
 
 
 def test_what_does_not_fit_is_spilled(session):
-    done = train(session, 30_000)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    train(session, 15_000)
     logs = [path.read_text() for path in session.glob("ray/session_2*/logs/raylet.out")]
     assert any(":info_message:Spilled" in log for log in logs)
 
 
 def test_a_full_disk_too_ends_the_run_with_what_to_change(session):
     # To Ray every disk is full that is used by more than this share.
-    done = train(
-        session, 10_000_000, RAY_automatic_object_spilling_enabled="0", RAY_local_fs_capacity_threshold="0.001"
-    )
-    assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
-    message = " ".join(done.stderr.split())
+    full = {"RAY_automatic_object_spilling_enabled": "0", "RAY_local_fs_capacity_threshold": "0.001"}
+    message = " ".join(train(session, 10_000_000, status=1, **full).split())
     assert "fill Ray's object store" in message
     assert "Traceback" not in message
     assert all(name in message for name in ("actors.in_flight", "algo.unroll_length", "ray.object_store_mb"))

@@ -25,7 +25,7 @@ from prefrontal.learner.checkpoint import read
 from prefrontal.learner.classes import Classes, Pictures, augmented, resized
 from prefrontal.learner.pretrained import EncoderSpec, read_encoder
 from prefrontal.learner.pretraining import NonFinitePretrainingError, PretrainConfig, Pretraining
-from program import call, start
+from program import call, ended, start, wait_until
 
 SPEC = EncoderSpec("conv", (8, 8, 32), (32, 32, 3))
 TINY = ["encoder_sizes=[8,8,32]", "size=36", "batch_size=32", "learning_rate=0.003", "device=cpu", "threads=1"]
@@ -188,16 +188,10 @@ def test_wrong_settings_end_it_before_anything_is_written(folder, tmp_path, wron
 
 def test_a_stop_keeps_what_there_is(folder, tmp_path):
     process = start(tmp_path, "pretrain", f"data={folder}", "epochs=1000000", "out=out", *TINY)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "out" / "provenance.json").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until((tmp_path / "out" / "provenance.json").exists, process)
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, output
-    assert "stopped after" in output
+    assert "stopped after" in ended(process, 130)
     assert read_encoder(str(tmp_path / "out" / "encoder.safetensors"), EncoderSpec("conv", (8, 8, 32), (36, 36, 3)))
     assert json.loads((tmp_path / "out" / "results.json").read_text())["steps"] > 0
 

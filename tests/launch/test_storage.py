@@ -5,10 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import signal
-import subprocess
 import sys
 import threading
-import time
 
 import fsspec
 import pytest
@@ -21,8 +19,8 @@ from prefrontal.launch.run.mirror import Mirror, NotUploadedError
 from prefrontal.launch.run.places import fetched_mirror, mirror_of, new_mirror
 from prefrontal.launch.run.storage import Storage, StorageError
 from prefrontal.learner.checkpoint import Checkpoint, CheckpointFolder
+from program import ended, start, wait_until
 
-PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
 SMALL = ["cluster=none", "actors.envs=8", "run.figures=0", "evaluate.episodes=20", "run.log_points=10"]
 
 
@@ -181,43 +179,10 @@ def test_urls_that_cannot_be_used(monkeypatch):
 
 @pytest.fixture
 def program(tmp_path):
-    """Starts the program in a folder that is not the storage; `call` waits for its end."""
+    """Starts the program in a folder that is not the storage."""
     environment = installed(tmp_path / "package")
     (tmp_path / "work").mkdir()
-    started = []
-
-    def start(*arguments):
-        started.append(
-            subprocess.Popen(
-                [*PROGRAM, *arguments],
-                cwd=tmp_path / "work",
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def ended(process, status=0):
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == status, output[-3000:]
-    return output
-
-
-def wait_for(condition, process):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.stdout.read()[-3000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    return lambda *arguments: start(tmp_path / "work", *arguments, env=environment)
 
 
 def test_killed_and_started_again_then_evaluated_and_drawn(tmp_path, program):
@@ -226,9 +191,9 @@ def test_killed_and_started_again_then_evaluated_and_drawn(tmp_path, program):
     url = f"slow://{there}"
     command = ["train", "resume=auto", f"run.folder={url}", "run.checkpoint_every_s=0.1", *SMALL]
     process = program(*command, "run.env_steps=10000000")
-    wait_for(lambda: len(list(there.glob("checkpoints/update_*"))) >= 2, process)
+    wait_until(lambda: len(list(there.glob("checkpoints/update_*"))) >= 2, process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.wait(60)
     reached = CheckpointFolder(there / "checkpoints").newest()[0].scalars["env_steps"]
     assert reached > 0
     (tmp_path / "work").rename(tmp_path / "lost")
@@ -255,11 +220,11 @@ def test_a_storage_that_fails_in_mid_run(tmp_path, program):
     there = tmp_path / "there"
     url = f"slow://{there}"
     process = program("train", f"run.folder={url}", "run.checkpoint_every_s=0.1", *SMALL, "run.env_steps=100000000")
-    wait_for(lambda: list(there.glob("checkpoints/update_*")), process)
+    wait_until(lambda: list(there.glob("checkpoints/update_*")), process)
     (tmp_path / "package" / "down").touch()
     local = next((tmp_path / "work" / "runs").rglob("config.yaml")).parent
     newest = max(there.glob("checkpoints/update_*"))
-    wait_for(lambda: min(local.glob("checkpoints/update_*")).name > newest.name, process)
+    wait_until(lambda: min(local.glob("checkpoints/update_*")).name > newest.name, process)
     process.send_signal(signal.SIGTERM)
     output = ended(process, status=1)
     assert "takes no files, training goes on" in output

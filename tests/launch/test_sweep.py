@@ -6,13 +6,12 @@ import json
 import os
 import shlex
 import signal
-import time
 
 import pytest
 from prefrontal.launch.console import console, shell
 from prefrontal.launch.run.folder import RunFolder
 from prefrontal.launch.run.merged import _matches
-from program import ONE_PROCESS, SMALL, call, newest, start
+from program import ONE_PROCESS, SMALL, call, ended, newest, start, wait_until
 
 
 def test_what_failed_is_told_and_what_did_not_is_merged(tmp_path):
@@ -39,17 +38,13 @@ def test_a_stop_waits_for_the_last_checkpoints_of_all_jobs(tmp_path, number):
     long = ["run.env_steps=100000000", "run.checkpoint_every_s=0.5", "run.folder=jobs"]
     workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     process = start(tmp_path, "train", "-m", "seed=0,1,2", *workers, *SMALL, *long, start_new_session=True)
-    deadline = time.monotonic() + 240
-    while len({path.parent for path in (tmp_path / "jobs").glob("*/checkpoints/update_*.safetensors")}) < 2:
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.stdout.read()[-3000:]
-        time.sleep(0.1)
+    found = (tmp_path / "jobs").glob
+    wait_until(lambda: len({path.parent for path in found("*/checkpoints/update_*.safetensors")}) == 2, process)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, output[-3000:]
+    output = ended(process, 130)
     assert "Traceback" not in output
     assert output.count("go on with: prefrontal train resume=") == 2
     stopped = [path.parent for path in (tmp_path / "jobs").glob("*/config.yaml")]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,31 +75,43 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_no_rubbish(tmp_path, monkey
     assert folder.newest()[0].scalars["updates"] == 1
 
 
+WRITERS = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_checkpoint import CheckpointFolder, checkpoint
+
+for _ in sys.stdin:
+    writer = os.fork()
+    if writer == 0:
+        folder, n = CheckpointFolder(Path(sys.argv[1]), keep=2), 0
+        while True:
+            n += 1
+            folder.save(checkpoint(n, 300_000))
+            print(os.getpid(), flush=True)
+    os.waitpid(writer, 0)
+    print("ended", flush=True)
+"""
+"""For each line that it reads a process that writes until it is killed."""
+
+
 def test_killed_while_writing(tmp_path):
     """kill -9 at random moments of endless writing: what has the final name is always whole."""
-    script = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
-        "from test_checkpoint import *\n"
-        "folder, n = CheckpointFolder(Path(sys.argv[1]), keep=2), 0\n"
-        "while True:\n"
-        "    n += 1; folder.save(checkpoint(n, 300_000)); print(n, flush=True)\n"
-    )
-    here = os.path.dirname(__file__)  # noqa: PTH120
-    for pause_s in (0.0, 0.013, 0.037):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path), here], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3):
-            assert process.stdout.readline().strip()
-        time.sleep(pause_s)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        newest, _, warnings = CheckpointFolder(tmp_path).newest()
-        assert newest.scalars["updates"] >= 3
-        assert warnings == []
-        for path in tmp_path.iterdir():
-            path.unlink()
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", WRITERS, str(tmp_path), here]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as parent:
+        for pause_s in (0.0, 0.013, 0.037):
+            parent.stdin.write("another\n")
+            writer = [int(parent.stdout.readline()) for _ in range(3)][-1]
+            time.sleep(pause_s)
+            os.kill(writer, signal.SIGKILL)
+            while parent.stdout.readline() != "ended\n":
+                pass
+            newest, _, warnings = CheckpointFolder(tmp_path).newest()
+            assert newest.scalars["updates"] >= 3
+            assert warnings == []
+            for path in tmp_path.iterdir():
+                path.unlink()
 
 
 def test_what_a_killed_process_was_writing_is_removed_and_the_best_reaches_the_disk(tmp_path, monkeypatch):
