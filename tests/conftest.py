@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
+from prefrontal.launch.cli import ENVIRONMENT
 
 SUPPORT = str(Path(__file__).parent / "support")
 sys.path.insert(0, SUPPORT)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (SUPPORT, os.environ.get("PYTHONPATH"))))
-torch.set_num_threads(1)
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)  # as the program does, before NumPy, torch or Ray is imported
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +24,6 @@ def ray_session():
 
     import ray
 
-    os.environ |= {"RAY_worker_niceness": "0", "RAY_IGNORE_UNHANDLED_ERRORS": "1"}
     ray.init(
         address="local",
         num_cpus=4,

@@ -125,7 +125,7 @@ def test_agents_with_and_without_a_memory_are_compared(tmp_path):
     assert "no unit's mean gate" in call(tmp_path, *lesion[:-1], "closed_above=1.0", "name=none", status=2)
 
 
-def test_a_task_that_always_fails_ends_with_its_traceback(tmp_path):
+def test_a_task_that_always_fails_ends_with_its_traceback(tmp_path, ray_session):
     conf = tmp_path / "conf" / "task"
     conf.mkdir(parents=True)
     (conf / "faulty.yaml").write_text(
@@ -136,6 +136,8 @@ def test_a_task_that_always_fails_ends_with_its_traceback(tmp_path):
         "train",
         f"--config-dir={conf.parent}",
         "task=faulty",
+        f"cluster={ray_session.get_runtime_context().gcs_address}",
+        "actors.cpus=0.5",
         *SMALL,
         "actors.max_restarts=1",
         "actors.backoff_s=0.1",

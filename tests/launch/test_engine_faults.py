@@ -6,7 +6,6 @@ import os
 import signal
 
 import numpy as np
-import psutil
 import pytest
 import ray
 from prefrontal.actors.settings import ActorsConfig
@@ -16,6 +15,7 @@ from prefrontal.launch.engines.learner_process import LearnerProcess
 from prefrontal.launch.engines.protocol import LearnerFailedError, LearnerReplaced
 from prefrontal.learner.algorithm import AlgorithmConfig
 from prefrontal.models.agent import ModelConfig
+from processes import processes
 
 ACTORS = 2
 IN_FLIGHT = 2
@@ -40,18 +40,6 @@ def engine_of(ray_session, tmp_path):
     yield make
     for engine in engines:
         engine.close()
-
-
-def processes(title):
-    """This test's own processes of a name, the newest last."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if title in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append((process.create_time(), process.pid))
-        except psutil.NoSuchProcess:
-            continue
-    return [pid for _, pid in sorted(found)]
 
 
 def steps(engine, count):

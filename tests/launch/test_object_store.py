@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from program import call
+from processes import left_running
+from program import call, wait_until
 
 # An unroll has 26 MB, eight may be on their way, and the store is as small as Ray allows.
 LARGE = ["task=contextual_choice", "model=lstm", "task.evidence_size=1000", "task.context_size=1000", "task.items=5"]
@@ -29,6 +30,7 @@ def train(session, env_steps, status=0, **ray):
 
 def test_what_does_not_fit_is_spilled(session):
     train(session, 15_000)
+    wait_until(lambda: not left_running(session))
     logs = [path.read_text() for path in session.glob("ray/session_2*/logs/raylet.out")]
     assert any(":info_message:Spilled" in log for log in logs)
 

@@ -10,7 +10,8 @@ import time
 import numpy as np
 import pytest
 from prefrontal.learner.checkpoint import CheckpointFolder, read
-from program import ONE_PROCESS, SMALL, call, ended, left_running, newest, runs, start, wait_until
+from processes import left_running
+from program import ONE_PROCESS, SMALL, call, ended, newest, runs, start, wait_until
 
 CONSTANT = ["algo.learning_rate.end=null", "algo.entropy_weight.end=null"]
 

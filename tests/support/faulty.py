@@ -16,15 +16,14 @@ from matplotlib.figure import Figure
 from prefrontal.envs.registry import Task
 from prefrontal.envs.vector import VectorTask
 
-FAULTS = ("none", "constructor", "raise", "hang", "nan", "shape", "die")
-
 
 @dataclass(frozen=True)
 class FaultySettings:
     fault: str = "none"
+    """One of none, constructor, raise, hang, nan, shape, die; or several with + between them."""
     at_step: int = 40
     marker: str = ""
-    """A file: the fault happens only while it does not exist, and makes it."""
+    """A file that counts: of the faults each happens once, the next one in the next environment. None: always."""
     length: int = 7
     truncate: bool = False
 
@@ -41,24 +40,23 @@ class FaultyEnv(VectorTask):
         self.lock = threading.Lock()  # cannot be pickled
         self._age = np.zeros(num_envs, dtype=np.int16)
         self._total_steps = 0
-        self._struck = False
-        if settings.fault == "constructor" and self._strike():
+        self._marker = Path(settings.marker) if settings.marker else None
+        happened = len(self._marker.read_bytes()) if self._marker and self._marker.exists() else 0
+        self._fault = [*settings.fault.split("+"), "none"][happened]
+        if self._fault == "constructor":
+            self._strike()
             raise RuntimeError("the arena could not be built")
 
     def _strike(self):
-        marker = Path(self.settings.marker) if self.settings.marker else None
-        if marker is not None:
-            if marker.exists():
-                return False
-            marker.touch()
-        return True
+        if self._marker:
+            with self._marker.open("ab") as file:
+                file.write(b".")
 
     def _misbehave(self):
-        if not self._strike():
-            return
-        if self.settings.fault == "raise":
+        self._strike()
+        if self._fault == "raise":
             raise ValueError("the maze has no exit")
-        if self.settings.fault == "hang":
+        if self._fault == "hang":
             time.sleep(10_000)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -66,19 +64,18 @@ class FaultyEnv(VectorTask):
         self._age[which] = self.rng.integers(0, 3, size=int(which.sum()))
 
     def _observe(self):
-        fault, due = self.settings.fault, self._total_steps == self.settings.at_step
         obs = self._age[:, None].astype(np.float32)
-        if due and fault in ("nan", "shape") and (self._struck or self._strike()):
-            self._struck = True
-            return np.full_like(obs, np.nan) if fault == "nan" else np.zeros((self.num_envs, 2), np.float32)
-        return obs
+        if self._total_steps != self.settings.at_step or self._fault not in ("nan", "shape"):
+            return obs
+        self._strike()
+        return np.full_like(obs, np.nan) if self._fault == "nan" else np.zeros((self.num_envs, 2), np.float32)
 
     def _render_rgb(self):
         return np.full((20, 20, 3), 10 * self._age[0], dtype=np.uint8)
 
     def _advance(self, action):
         self._total_steps += 1
-        if self._total_steps == self.settings.at_step and self.settings.fault in ("raise", "hang", "die"):
+        if self._total_steps == self.settings.at_step and self._fault in ("raise", "hang", "die"):
             self._misbehave()
         info = {"trial": self._age.copy(), "trial_done": np.ones(self.num_envs, dtype=bool)}
         self._age += 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 
-import psutil
 from forking import Forked
 from prefrontal.learner.checkpoint import CheckpointFolder
 
@@ -49,12 +48,6 @@ def wait_until(condition, process=None, limit_s=180):
 
 def runs(folder, task="two_step"):
     return sorted(path.parent for path in (folder / "runs" / task).rglob("config.yaml"))
-
-
-def left_running(folder):
-    """Command lines of what runs in a folder."""
-    found = psutil.process_iter(["cmdline", "cwd"])
-    return [process.info["cmdline"] for process in found if process.info["cwd"] == str(folder)]
 
 
 def newest(folder):
