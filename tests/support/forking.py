@@ -157,6 +157,7 @@ def _begin(
 ) -> None:
     """Become the process that was ordered."""
     import fsspec
+    from ray._raylet import Config
 
     if new_session:
         os.setsid()
@@ -169,6 +170,7 @@ def _begin(
     found = environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = [folder, *(path for path in found if path not in sys.path)]
     fsspec.process_entries()  # as at its import
+    Config.initialize("")  # Ray's own settings, from the environment, too
     tempfile.tempdir = None  # found anew, in its environment
     sys.argv = [__file__, *arguments]
 

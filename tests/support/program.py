@@ -13,7 +13,14 @@ from forking import Forked
 from prefrontal.learner.checkpoint import CheckpointFolder
 
 PROGRAM = [sys.executable, "-m", "prefrontal.launch.cli"]
-SMALL = ["actors.envs=8", "run.env_steps=40000", "run.figures=1", "evaluate.episodes=40", "run.log_points=10"]
+SMALL = [
+    "actors.envs=8",
+    "run.env_steps=40000",
+    "run.figures=1",
+    "run.figure_every_s=0",
+    "evaluate.episodes=40",
+    "run.log_points=10",
+]
 ONE_PROCESS = ["cluster=none", *SMALL]
 
 
