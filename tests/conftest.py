@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from prefrontal.launch.cli import ENVIRONMENT
 
 SUPPORT = str(Path(__file__).parent / "support")
 sys.path.insert(0, SUPPORT)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (SUPPORT, os.environ.get("PYTHONPATH"))))
 for name, value in ENVIRONMENT.items():
-    os.environ.setdefault(name, value)  # as the program does, before NumPy, torch or Ray is imported
+    os.environ.setdefault(name, value)  # as the program does: for Ray, and all processes that tests start
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

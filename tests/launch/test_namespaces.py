@@ -17,21 +17,15 @@ from prefrontal.launch.cli import ENVIRONMENT
 WHY_NOT = why_not()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
-# A silent node is dead to Ray after some 12 s; by Ray's own values it takes a minute.
-IMPATIENT = {
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "3000",
-    "RAY_health_check_failure_threshold": "3",
-}
-# Three machines play on the cores of one, and what this test waits for are clocks: it leaves them to the others.
-POLITE = {"RAY_worker_niceness": "10"}
+# A silent node is dead to Ray after some 15 s; by Ray's own values it takes a minute.
+IMPATIENT = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "3000"}
 
 
 @pytest.fixture
 def machines():
     # The cluster has a token of its own: who does not know it cannot join.
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    made = Machines({**os.environ, **ENVIRONMENT, **IMPATIENT, **POLITE, **token})
+    made = Machines({**os.environ, **ENVIRONMENT, **IMPATIENT, **token})
     yield made
     made.close()
 
