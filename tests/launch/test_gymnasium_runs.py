@@ -16,7 +16,8 @@ SHORT = ["run.figures=1", "run.log_points=4", "evaluate.episodes=20", "evaluate.
 def test_a_training_finds_the_better_arm_and_goes_on_with_new_episodes(tmp_path):
     """Discrete observations: chance is 5 of 10, and the policy only has to do what it sees."""
     arguments = ["train", *GUEST, *SHORT, "task.id=BestArm-v0", "algo.learning_rate.start=0.01", "algo.discount=0.0"]
-    call(tmp_path, *arguments, "run.env_steps=40000", "algo.batch_unrolls=1")
+    arguments += ["actors.envs=16", "algo.unroll_length=50", "algo.value_weight=0.5", "algo.max_grad_norm=0.5"]
+    call(tmp_path, *arguments, "run.env_steps=40000")
     (run,) = runs(tmp_path, "gymnasium")
     results = json.loads((run / "results.json").read_text())
     assert results["return"] > 9
