@@ -19,12 +19,15 @@ import torch
 KernelName = Literal["auto", "compiled", "torch"]
 LEVELS = {"DEFAULT": 0, "AVX2": 1, "AVX512": 2}
 """What torch calls the instructions that it uses (`ATEN_CPU_CAPABILITY` restrains it), and our place of them."""
-_REMEDY = "install a C++ compiler (Debian: apt install g++) and install prefrontal again"
+INTERFACE = 2
+"""Of the structs below, as `recurrent_interface` counts it: an older build would write where it must not."""
+AGAIN = "install prefrontal again (make setup, or pip install --editable .)"
+_REMEDY = f"install a C++ compiler (Debian: apt install g++) and {AGAIN}"
 MISSING = f"the compiled kernels are missing, training is slower with torch's: {_REMEDY}"
 
 
 class KernelError(ValueError):
-    """`model.kernel=compiled` where there is none."""
+    """`model.kernel=compiled` where there is none, or kernels of another version of the package."""
 
 
 class _Struct(ctypes.Structure):
@@ -75,11 +78,17 @@ class Acting(_Struct):
 
 @functools.cache
 def load() -> ctypes.CDLL | None:
-    """The library, or None where it was not compiled."""
+    """The library, or None where it was not compiled.
+
+    Raises:
+        KernelError: for one that was compiled from other sources.
+    """
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:
         path = Path(__file__).with_name("_recurrent" + suffix)
         if path.exists():
             library = ctypes.CDLL(str(path))
+            if not hasattr(library, "recurrent_interface") or library.recurrent_interface() != INTERFACE:
+                raise KernelError(f"{path} was compiled from other sources: {AGAIN}")
             pointer = c_void_p
             library.recurrent_levels.restype = c_int64
             library.recurrent_pack.argtypes = [c_int64, c_int64, pointer, pointer]

@@ -107,6 +107,8 @@ const Functions* const levels[] = {portable::table};
 }  // namespace
 
 extern "C" {
+// Of the structs above and what they point to; library.py says which one it speaks. Raised with every change of them.
+int64_t recurrent_interface() { return 2; }
 // How many levels there are: portable, AVX2 with FMA, AVX-512. The caller asks only for one that the machine has.
 int64_t recurrent_levels() { return sizeof(levels) / sizeof(*levels); }
 void recurrent_pack(int64_t level, int64_t kind, const Parameters* p, float* out) { levels[level][kind].pack(*p, out); }

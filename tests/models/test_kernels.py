@@ -168,3 +168,12 @@ def test_without_the_library_torch_computes_and_it_is_said_once(monkeypatch, rec
         Agent(AgentSpec((3,), discrete(2), ModelConfig(kernel="compiled")))
     Agent(AgentSpec((3,), discrete(2), ModelConfig(kernel="torch")))
     assert len([w for w in recwarn if str(w.message) == library.MISSING]) == 1
+
+
+@compiled
+def test_kernels_of_other_sources_are_refused(monkeypatch):
+    """Their structs may be others: a call would write where it must not."""
+    library.load.cache_clear()
+    monkeypatch.setattr(library, "INTERFACE", library.INTERFACE + 1)
+    with pytest.raises(library.KernelError, match=r"was compiled from other sources: install prefrontal again"):
+        library.load()
