@@ -80,7 +80,7 @@ def _grid(models: Sequence[ChoiceModel]) -> tuple[Figure, list[list[Axes]]]:
     from matplotlib.figure import Figure
 
     columns = max(len(model.parameters) for model in models)
-    figure = Figure(figsize=(columns * SIDE, len(models) * (SIDE + 0.35)), layout="constrained")
+    figure = Figure(figsize=(columns * SIDE, len(models) * (SIDE + 0.05)), layout="constrained")
     table = figure.subplots(len(models), columns, squeeze=False)
     rows = []
     for row, model in zip(table, models, strict=True):
@@ -124,11 +124,12 @@ def _draw_recovery(recoveries: Sequence[Recovery]) -> Figure:
             margin = 0.3 * (high - low)
             edges = max(parameter.low, low - margin), min(parameter.high, high + margin)
             axis.plot(edges, edges, color="#bbbbbb", linewidth=0.8, zorder=0)
-            axis.plot(true, np.clip(found, *edges), "o", color=BLUE, markersize=2.8, alpha=0.6, markeredgewidth=0)
+            within = np.clip(found, *edges)
+            axis.plot(true, within, "o", color=BLUE, markersize=2.8, alpha=0.6, markeredgewidth=0, clip_on=False)
             axis.set_xlim(edges)
             axis.set_ylim(edges)
             axis.set_aspect("equal")
-            axis.text(0.04, 0.96, f"{parameter.symbol}   r = {r:.2f}", fontsize=8, va="top", transform=axis.transAxes)
+            axis.text(0.04, 0.96, f"{parameter.symbol}   ρ = {r:.2f}", fontsize=8, va="top", transform=axis.transAxes)
             first = axis is row[0]
             label(axis, name if first else "", "true" if row is rows[-1] else "", "fitted" if first else "")
     return figure

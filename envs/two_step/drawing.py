@@ -104,7 +104,8 @@ def _draw_lags(groups: Mapping[str, Sequence[Mapping[str, list[float]]]]) -> Fig
             axis.axhline(0, color="#bbbbbb", linewidth=0.8)
             axis.set_xticks(np.arange(1, LAGS + 1))
             whose = "" if len(groups) == 1 else f"{name}: "
-            label(axis, f"{whose}{kind} transition", "trials back", "" if i else "weight on repeating the choice")
+            what = "weight on repeating the choice" if axis is axes[0] else ""
+            label(axis, f"{whose}{kind} transition", "trials back", what)
         axes[2 * i + 1].sharey(axes[2 * i])
     legend(axes[0])
     return figure

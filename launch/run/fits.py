@@ -174,7 +174,9 @@ def _write(output: RunFolder, fits: Fits, recoveries: Sequence[Recovery]) -> Non
                 }
             )
             for name, value in one.parameters.items():
-                parameters.append({**who, "parameter": name, "value": value, "standard_error": one.errors[name]})
+                parameters.append(
+                    {**who, "parameter": name, "value": value, "standard_error": _known(one.errors[name])}
+                )
     if rows:
         write_csv(output.path / "fits.csv", rows)
         write_csv(output.path / "parameters.csv", parameters)
@@ -185,7 +187,7 @@ def _write(output: RunFolder, fits: Fits, recoveries: Sequence[Recovery]) -> Non
             "parameter": parameter.name,
             "true": float(recovery.true[subject, place]),
             "fitted": float(recovery.found[subject, place]),
-            "standard_error": float(recovery.errors[subject, place]),
+            "standard_error": _known(recovery.errors[subject, place]),
         }
         for recovery in recoveries
         for subject in range(len(recovery.true))
@@ -193,6 +195,11 @@ def _write(output: RunFolder, fits: Fits, recoveries: Sequence[Recovery]) -> Non
     ]
     if recovered:
         write_csv(output.path / "recovery.csv", recovered)
+
+
+def _known(value: float) -> float | None:
+    """An empty place in a table for what is not known."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _table(group: str, by_model: Mapping[str, Sequence[Fit]]) -> Table:
@@ -221,4 +228,5 @@ def _table(group: str, by_model: Mapping[str, Sequence[Fit]]) -> Table:
 def _recovery_line(recovery: Recovery) -> str:
     correlations = zip(recovery.model.parameters, recovery.correlation, strict=True)
     shown = ", ".join(f"{parameter.name} {r:.2f}" for parameter, r in correlations)
-    return f"recovered    {recovery.model.called}: r = {shown}; lowest BIC for {recovery.chosen[recovery.own]:.0%}"
+    share = recovery.chosen[recovery.own]
+    return f"recovered    {recovery.model.called}: rank correlation {shown}; lowest BIC for {share:.0%}"

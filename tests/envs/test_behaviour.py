@@ -264,6 +264,9 @@ def test_recovery_and_its_figures():
     found = recover(task, settings, some, 4, 2, starts=1, progress=lambda: calls.append(1))
     assert len(calls) == 4
     assert [one.chosen.sum() for one in found] == pytest.approx([1, 1])
+    for one in found:
+        expected = [stats.spearmanr(a, b).statistic for a, b in zip(one.true.T, one.found.T, strict=True)]
+        np.testing.assert_allclose(one.correlation, expected)
     assert found[0].found.shape == found[0].errors.shape == (4, 2)
     assert set(recovery_figures(found)) == {"recovery", "model_recovery"}
     fits = {"rats": {m.called: f for m, f in zip(some, found[0].fits, strict=True)}}

@@ -96,7 +96,7 @@ def test_fit_an_agent_and_animals(place):
 def test_recovery_needs_no_trials(place):
     told = ["task.name=bandit", "task.arms=easy", "task.trials=20", "recovery=3", "recovery_sessions=2", "starts=1"]
     output = call(place, "fit", *told, "models=[rescorla_wagner,forgetting]")
-    assert "recovered    forgetting: r = learning_rate" in output
+    assert "recovered    forgetting: rank correlation learning_rate" in output
     recovered = rows(place / "fits" / "recovery.csv")
     assert len(recovered) == 3 * (2 + 3)
     assert (place / "fits" / "figures" / "model_recovery.png").is_file()
