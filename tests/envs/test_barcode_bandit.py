@@ -255,15 +255,15 @@ def test_figures_of_one_and_of_several_agents():
     settings = BarcodeBanditSettings()
     both = evaluations("ideal_observer", "episodic", 2) + evaluations("without_recall", "lstm", 3)
     for shown in (both, both[:1], evaluations("random", "", 1), both + evaluations("random", "incremental", 2)):
-        drawn = figures(shown, settings)
+        drawn = dict(figures(shown, settings))
         assert list(drawn) == ["by_encounter", "by_pull", "learning_curve"]
         assert all(len(figure.axes) == 2 for figure in drawn.values())
-    texts = {text.get_text() for text in figures(both, settings)["by_encounter"].legends[0].get_texts()}
+    texts = {text.get_text() for text in dict(figures(both, settings))["by_encounter"].legends[0].get_texts()}
     assert {"episodic, 2 seeds", "lstm, 3 seeds", "ideal observer", "chance"} <= texts
-    curve = figures(both, settings)["learning_curve"].axes[1].lines[0].get_ydata()
+    curve = dict(figures(both, settings))["learning_curve"].axes[1].lines[0].get_ydata()
     assert np.isfinite(curve).all(), "points of training that do not tell the measure are left out"
     no_history = [Evaluation(both[0].trials, {})]
-    assert list(figures(no_history, settings)) == ["by_encounter", "by_pull"]
+    assert list(dict(figures(no_history, settings))) == ["by_encounter", "by_pull"]
 
 
 def test_references_are_simulated_for_the_settings():

@@ -208,8 +208,8 @@ def test_comparison_and_figures_of_several_agents():
     assert table["lstm"]["seeds"] == 3
     assert table["episodic_vs_lstm"]["p"] < 0.01
     assert np.isnan(compare(runs[:2], summarise, settings, HEADLINE)["episodic_vs_lstm"]["p"])
-    assert list(figures(runs, settings)) == ["accuracy_by_step", "learning_curve"]
-    assert list(figures([Evaluation({}, {})], settings)) == ["accuracy_by_step"]
+    assert list(dict(figures(runs, settings))) == ["accuracy_by_step", "learning_curve"]
+    assert list(dict(figures([Evaluation({}, {})], settings))) == ["accuracy_by_step"]
 
 
 def test_settings_are_checked():

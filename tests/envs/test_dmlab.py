@@ -347,16 +347,16 @@ def test_measures_and_figures():
     steps = np.linspace(1e4, 1e6, 20)
     history = {"env_steps": steps, "episode_return": steps}
     for played in ([Evaluation(trials, {})], [Evaluation(trials, history)] * 3):
-        drawn = figures(played, settings)
+        drawn = dict(figures(played, settings))
         assert next(iter(drawn)) == "accuracy_by_trial"
         assert all(isinstance(figure, Figure) for figure in drawn.values())
     arena = task.configure({"level": "seekavoid_arena_01"})
     assert set(summarise(trials, arena)) == {"return"}
-    assert set(figures([Evaluation(trials, history)], arena)) == {"returns", "learning_curve"}
+    assert set(dict(figures([Evaluation(trials, history)], arena))) == {"returns", "learning_curve"}
     assert references(arena) == []
     for none in (settings, arena):
         assert all(np.isnan(value) for value in flatten(summarise({}, none)).values())
-        assert figures([Evaluation({}, {})], none)
+        assert dict(figures([Evaluation({}, {})], none))
 
 
 def test_psychlab_harlow_is_played_in_the_game_too():

@@ -266,12 +266,12 @@ def test_figures_of_one_and_of_several_agents():
     settings = EpisodicTwoStepSettings()
     both = evaluations("ideal_two_step", "incremental", 2) + evaluations("ideal_observer", "episodic", 3)
     for shown in (both, both[::-1], both[:2], evaluations("random", "", 1), both + evaluations("random", "lstm", 2)):
-        drawn = figures(shown, settings)
+        drawn = dict(figures(shown, settings))
         assert list(drawn) == ["stay_probability", "reward", "learning_curve"]
         assert len(drawn["stay_probability"].axes) == 3
-    titles = [axis.get_title(loc="left") for axis in figures(both, settings)["stay_probability"].axes]
+    titles = [axis.get_title(loc="left") for axis in dict(figures(both, settings))["stay_probability"].axes]
     assert [title.split(",")[0] for title in titles] == ["incremental", "incremental", "episodic"]
-    labels = figures(both, settings)["reward"].legends[0].get_texts()
+    labels = dict(figures(both, settings))["reward"].legends[0].get_texts()
     assert {"incremental, 2 seeds", "episodic, 3 seeds"} <= {text.get_text() for text in labels}
 
 

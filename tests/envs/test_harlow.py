@@ -109,7 +109,7 @@ def test_training_quantiles_are_means_over_equal_parts():
     table = training_quantiles(Evaluation(trials, history), settings)
     np.testing.assert_allclose(table, np.arange(1, 6)[:, None] / 5 + 0.01 * np.arange(6), atol=1e-9)
     assert training_quantiles(Evaluation(trials, {}), settings) is None
-    assert "accuracy_by_trial" in figures([Evaluation(trials, history)], settings)
+    assert "accuracy_by_trial" in dict(figures([Evaluation(trials, history)], settings))
 
 
 def test_settings_are_checked():
