@@ -81,8 +81,11 @@ class Policy(nn.Linear, ABC):
 
         Of discrete actions Gumbel noise, one number a logit: the largest of logits + noise is a sample.
         """
-        noise = torch.empty(*shape, self.num_parameters, device=device)
-        return noise.zero_() if greedy else noise.exponential_(generator=generator).log_().neg_()
+        noise = torch.empty(*shape, self.out_features, device=device)
+        return noise.zero_() if greedy else self._fill(noise, generator)
+
+    def _fill(self, noise: Tensor, generator: torch.Generator | None) -> Tensor:
+        return noise.exponential_(generator=generator).log_().neg_()
 
     @abstractmethod
     def draw(self, parameters: Tensor, noise: Tensor, out: Tensor) -> None:
@@ -205,15 +208,8 @@ class Gaussian(Policy):
         each = distributions.Normal(mean, log_std.exp(), validate_args=False)
         return distributions.Independent(each, 1, validate_args=False)
 
-    def noise(  # noqa: D102
-        self,
-        shape: Sequence[int],
-        generator: torch.Generator | None,
-        greedy: bool = False,
-        device: torch.device | None = None,
-    ) -> Tensor:
-        noise = torch.empty(*shape, *self.action_shape, device=device)
-        return noise.zero_() if greedy else noise.normal_(generator=generator)
+    def _fill(self, noise: Tensor, generator: torch.Generator | None) -> Tensor:
+        return noise.normal_(generator=generator)
 
     def draw(self, parameters: Tensor, noise: Tensor, out: Tensor) -> None:  # noqa: D102
         mean, log_std = parameters.chunk(2, -1)
