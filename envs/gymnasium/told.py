@@ -78,7 +78,7 @@ class TrialTeller:
         told = dict(flat({"performance": info.get("performance", float("nan")), "gt": info.get("gt", float("nan"))}))
         answered = self._fixation is not None and np.ndim(action) == 0 and action != self._fixation
         told["reaction_ms"] = self._t - self._go if answered and self._t >= self._go else float("nan")
-        told |= {name if name not in RESERVED else f"trial_{name}": value for name, value in flat(self._trial)}
+        told |= dict(told_of(self._trial))
         self._trial = self._base.trial or {}
         return told
 
@@ -92,6 +92,11 @@ RESERVED = frozenset(
 """Columns that are there already; what a trial calls so gets `trial_` before its name."""
 
 
+def told_of(trial: Mapping[str, Any]) -> Iterator[tuple[str, float | str]]:
+    """What a trial's dictionary tells, by the names of its columns."""
+    return ((f"trial_{name}" if name in RESERVED else name, value) for name, value in flat(trial))
+
+
 def columns_of(env: gymnasium.Env[Any, Any]) -> dict[str, type[np.generic]]:
     """Names and types of what trials of an environment tell, found out by beginning a few episodes."""
     columns: dict[str, type[np.generic]] = {"performance": np.float64, "reaction_ms": np.float64}
@@ -99,8 +104,7 @@ def columns_of(env: gymnasium.Env[Any, Any]) -> dict[str, type[np.generic]]:
     columns |= {name: np.float64 for name, _ in flat(gt)}
     for probe in range(PROBES):
         env.reset(seed=probe)
-        for name, value in flat(getattr(env.unwrapped, "trial", None) or {}):
-            name = name if name not in RESERVED else f"trial_{name}"
+        for name, value in told_of(getattr(env.unwrapped, "trial", None) or {}):
             if isinstance(value, str) or name not in columns:
                 columns[name] = np.str_ if isinstance(value, str) else np.float64
     return columns
