@@ -206,6 +206,18 @@ def others() -> list[WrongInput]:
         "actions=[a]": (f"fit run={RUN} trials={TABLE} actions=[a]",),
         "is none of actions=[1,2]": (f"fit run={RUN} trials={TABLE} actions=[1,2]",),
         "hybird": (f"fit run={RUN} models=[hybird]",),
+        # Ranges that must be: these once trained to the end and lost the network, or changed the numbers.
+        "run.keep_checkpoints": ("train run.keep_checkpoints=0", "train run.keep_checkpoints=-1"),
+        "algo.learning_rate.start": ("train algo.learning_rate.start=-0.1",),
+        "algo.max_grad_norm": ("train algo.max_grad_norm=-1",),
+        "algo.value_weight": ("train algo.value_weight=-1",),
+        "run.figures": ("train run.figures=-1",),
+        "seed": ("train seed=-1", "train seed=99999999999999999999", f"evaluate run={RUN} seed=-1"),
+        "episodes": ("play episodes=0", f"evaluate run={RUN} episodes=1.5"),
+        "greedy": (f"evaluate run={RUN} greedy=maybe",),
+        "task.reward_correct": ("train task=harlow task.reward_correct=nan",),
+        "task.volatility": ("train task=bandit task.arms=restless task.volatility=[inf,inf]",),
+        "../../out": (f"evaluate run={RUN} name=../../out",),
         "harlow": ("fit recovery=3 task.name=harlow", f"figures trials={TABLE} task.name=harlow"),
     }
     return [WrongInput(tuple(line.split(" ")), named) for named, group in lines.items() for line in group]
