@@ -91,6 +91,15 @@ def joined(at: str, name: str) -> str:
     return f"{at}.{name}" if at else name
 
 
+def by_full_name(settings: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+    """Nested settings by their full names: `{"algo": {"discount": 0.9}}` -> `{"algo.discount": 0.9}`."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        full = joined(at, name)
+        flat |= by_full_name(value, full) if isinstance(value, Mapping) and value else {full: value}
+    return flat
+
+
 def shown(value: Any) -> str:
     """A value as it is written on a command line; the beginning of a long one."""
     if value is None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ...conf.checking import shown
+from ...conf.checking import by_full_name, shown
 from ..config import ConfigError
 from ..console import console, shell
 from .places import has_checkpoint
@@ -49,7 +48,9 @@ def settings_to_go_on_with(saved: DictConfig, composed: DictConfig) -> DictConfi
             for a run from the start.
     """
     merged = composed if composed.resume == AUTO else _with_overrides(saved, composed)
-    before, now = (_flat(OmegaConf.to_container(node, resolve=True)) for node in (saved, merged))
+    before, now = (
+        by_full_name(cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))) for node in (saved, merged)
+    )
     for name in sorted({*before, *now} - {"resume"}):
         if before.get(name) != now.get(name):
             console.print(f"changed      {name}: {before.get(name)} -> {now.get(name)}", style="dim")
@@ -73,13 +74,3 @@ def _with_overrides(saved: DictConfig, composed: DictConfig) -> DictConfig:
         node = OmegaConf.select(composed, key)
         OmegaConf.update(merged, key, node, merge=not OmegaConf.is_config(node))
     return merged
-
-
-def _flat(node: Any, prefix: str = "") -> Mapping[str, Any]:
-    """Settings by dotted name."""
-    if not isinstance(node, dict) or not node:
-        return {prefix: node}
-    flat: dict[str, Any] = {}
-    for name, value in node.items():
-        flat |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
-    return flat

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...conf.checking import by_full_name
 from ...envs import registry
 from ...envs.memory import memory_measures
 from ...envs.trials import Evaluation, Trials, trials_of_window
@@ -113,7 +114,7 @@ class Training:
         for path in pictures:
             self._tracker.picture(f"final_{path.stem}", path)
         if results:
-            settings = flatten_settings(dataclasses.asdict(self._config))
+            settings = by_full_name(dataclasses.asdict(self._config))
             numbers = {name: value for name, value in flatten(results).items() if name.split(".")[0] in self._measured}
             self._tracker.hparams(settings, numbers)
         self._tracker.close()
@@ -181,14 +182,3 @@ class Training:
         self._checkpoints.save(self._state())
         if self._mirror is not None:
             self._mirror.upload_soon()
-
-
-def flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted name."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            flat |= flatten_settings(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 from prefrontal.launch.engines.protocol import Counters
 from prefrontal.launch.run.folder import RunFolder
 from prefrontal.launch.run.metrics_file import MetricsFile
 from prefrontal.launch.run.tracker import Tracker
 
-MAKE = """
-import sys
-from pathlib import Path
-from prefrontal.launch.run.folder import RunFolder
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(100):
-    print(RunFolder.new(Path(sys.argv[1]) / str(number)).path)
-"""
+
+@pytest.fixture
+def restless_threads():
+    """Threads take turns as often as they can: whoever looks before it leaps is overtaken."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
-def test_of_several_processes_each_gets_a_folder_of_its_own(tmp_path):
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", MAKE, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    made = [path for process in processes for path in process.communicate(timeout=60)[0].split()]
-    assert len(made) == len(set(made)) == 300
+def test_of_several_runs_that_want_a_folder_each_gets_its_own(tmp_path, restless_threads):
+    wanting, names = 8, 50
+    together = threading.Barrier(wanting)
+
+    def make(name):
+        together.wait(60)
+        return RunFolder.new(tmp_path / name).path
+
+    with ThreadPoolExecutor(wanting) as pool:
+        for number in range(names):
+            made = list(pool.map(make, [str(number)] * wanting))
+            assert {path.name for path in made} == {str(number), *(f"{number}_{n}" for n in range(2, wanting + 1))}
 
 
 def test_a_column_that_comes_later_stays(tmp_path):
