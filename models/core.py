@@ -8,9 +8,11 @@ acting, both through `reset`: where `first` is True the state is replaced by the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .kernels import unroll as kernel
@@ -19,6 +21,17 @@ from .segments import segments_of
 
 State = tuple[Tensor, ...]
 """Recurrent state: one [B, H] tensor a component (hidden and cell state for an LSTM)."""
+
+
+HIDDEN = "hidden"
+"""In `Core.inner`: the activity of units as the heads, layers above and the next step get it."""
+
+GATE = "_gate"
+"""How names of gates end in `Core.inner`: values in 0..1, a gate a unit."""
+
+Hook = Callable[[str, Tensor], Tensor]
+"""Looks into a step, and may change it: is shown each of `Core.inner` by name, [B, H]; gives what the step goes on
+with."""
 
 
 class Inputs(NamedTuple):
@@ -53,6 +66,14 @@ class Core(nn.Module, ABC):
     recall_size: int = 0
     """H of an episodic memory's values; 0 for a core that has no use for one."""
 
+    @property
+    def inner(self) -> dict[str, int]:
+        """What `step_through` shows, by name, with the number of units H that have one.
+
+        `HIDDEN` for certain, gates with names that end in `GATE`; all of several layers ends in `_1`, `_2`, ...
+        """
+        return {HIDDEN: self.output_size}
+
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
         """State at the start of an episode, for B episodes."""
@@ -60,6 +81,15 @@ class Core(nn.Module, ABC):
     @abstractmethod
     def step(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:
         """One step: output [B, H] and the next state."""
+
+    def step_through(self, inputs: Inputs, state: State, hook: Hook) -> tuple[Tensor, State]:
+        """`step` with its inside open: `hook` is shown what is in `inner`, each before it acts on anything.
+
+        Here of a core that has no more to show than its output, which its state may hold.
+        """
+        output, state = self.step(inputs, state)
+        hidden = hook(HIDDEN, output)
+        return hidden, tuple(hidden if component is output else component for component in state)
 
     @abstractmethod
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:
@@ -94,6 +124,11 @@ class RecurrentLayer(nn.Module):
     """
 
     MODULES: ClassVar = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+    INNER: ClassVar[dict[str, tuple[str, ...]]] = {
+        "lstm": ("input_gate", "forget_gate", "candidate", "output_gate", "cell", HIDDEN),
+        "gru": ("reset_gate", "update_gate", "candidate", HIDDEN),
+        "rnn": (HIDDEN,),
+    }
 
     def __init__(
         self, kind: str, input_size: int, hidden_size: int, learned_initial_state: bool, compiled: bool = False
@@ -131,6 +166,36 @@ class RecurrentLayer(nn.Module):
             return hidden, (hidden, cell)
         advance = torch.gru_cell if self.kind == "gru" else torch.rnn_tanh_cell
         hidden = advance(x, state[0], w_input, w_hidden, b_input, b_hidden)
+        return hidden, (hidden,)
+
+    @property
+    def inner(self) -> dict[str, int]:
+        """See `Core.inner`."""
+        return dict.fromkeys(self.INNER[self.kind], self.rnn.hidden_size)
+
+    def step_through(self, x: Tensor, state: State, hook: Hook) -> tuple[Tensor, State]:
+        """`step` as `Core.step_through`, in the order of torch's operations.
+
+        LSTM: c' = f * c + i * g, h' = o * tanh(c') with the candidate g. GRU: g = tanh(W x + b + r * (U h + d)),
+        h' = (1 - z) * g + z * h with the gates r, "reset", and z, "update".
+        """
+        if self.kind == "rnn":
+            hidden = hook(HIDDEN, self.step(x, state)[0])
+            return hidden, (hidden,)
+        hidden = state[0]
+        w_input, w_hidden, b_input, b_hidden = self.rnn.parameters()
+        entering, recurrent = F.linear(x, w_input, b_input), F.linear(hidden, w_hidden, b_hidden)
+        if self.kind == "lstm":
+            i, f, g, o = (recurrent + entering).chunk(4, dim=1)
+            i, f = hook("input_gate", i.sigmoid()), hook("forget_gate", f.sigmoid())
+            g, o = hook("candidate", g.tanh()), hook("output_gate", o.sigmoid())
+            cell = hook("cell", f * state[1] + i * g)
+            hidden = hook(HIDDEN, o * cell.tanh())
+            return hidden, (hidden, cell)
+        r, z, _ = (recurrent + entering).chunk(3, dim=1)
+        r, z = hook("reset_gate", r.sigmoid()), hook("update_gate", z.sigmoid())
+        g = hook("candidate", (entering.chunk(3, dim=1)[2] + recurrent.chunk(3, dim=1)[2] * r).tanh())
+        hidden = hook(HIDDEN, (hidden - g) * z + g)
         return hidden, (hidden,)
 
     def unroll(self, x: Tensor, first: Tensor, state: State) -> Tensor:

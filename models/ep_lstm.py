@@ -18,12 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .core import Core, Inputs, InputSizes, State
+from .core import HIDDEN, Core, Hook, Inputs, InputSizes, State
 from .kernels import unroll as kernel
 from .kernels.layers import Weights
 
 GATES = ("candidate", "input", "forget", "reinstatement", "output")
 """Order of the blocks in the weights. All but the first are sigmoids; all but the last act on the cell."""
+
+REINSTATEMENT = "reinstatement_gate"
+"""In `Core.inner`; `REINSTATED` is what meets it. Without a memory there is neither."""
+REINSTATED = "reinstated"
 
 
 class EpLSTM(Core):
@@ -67,15 +71,26 @@ class EpLSTM(Core):
         return state[1]
 
     def step(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:  # noqa: D102
+        return self.step_through(inputs, state, _unseen)
+
+    @property
+    def inner(self) -> dict[str, int]:  # noqa: D102
+        names = ("input_gate", "forget_gate", "output_gate", "candidate", REINSTATEMENT, REINSTATED, "cell", HIDDEN)
+        return dict.fromkeys(names, self.output_size)
+
+    def step_through(self, inputs: Inputs, state: State, hook: Hook) -> tuple[Tensor, State]:  # noqa: D102
         hidden, cell = state
         size = self.output_size
         gates = torch.addmm(torch.addmm(self.bias, inputs.joined(), self.w_input.t()), hidden, self.w_hidden.t())
         candidate = gates[:, :size].tanh()
         i, f, r, o = gates[:, size:].sigmoid().chunk(4, dim=1)
-        cell = torch.addcmul(f * cell, i, candidate)
+        i, f, o = hook("input_gate", i), hook("forget_gate", f), hook("output_gate", o)
+        cell = torch.addcmul(f * cell, i, hook("candidate", candidate))
         if inputs.recall.shape[-1]:
-            cell = torch.addcmul(cell, r, self.entering(inputs.recall))
-        hidden = o * cell.tanh()
+            r, recalled = hook(REINSTATEMENT, r), hook(REINSTATED, self.entering(inputs.recall))
+            cell = torch.addcmul(cell, r, recalled)
+        cell = hook("cell", cell)
+        hidden = hook(HIDDEN, o * cell.tanh())
         return hidden, (hidden, cell)
 
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102
@@ -112,6 +127,11 @@ class EpLSTM(Core):
         """What of a recalled cell state [..., H] meets the reinstatement gate."""
         recall = recall.to(self.bias.dtype)
         return recall.tanh() if self._squash else recall
+
+
+def _unseen(name: str, value: Tensor) -> Tensor:  # noqa: ARG001
+    """The `Hook` that leaves a step as it is."""
+    return value
 
 
 def _shifted(sequence: Tensor, start: Tensor, initial: Tensor, first: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .core import Core, Inputs, InputSizes, State
+from .core import HIDDEN, Core, Hook, Inputs, InputSizes, State
 
 
 class FeedForward(Core):
@@ -35,12 +35,24 @@ class FeedForward(Core):
             layers += [linear, nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.output_size = hidden_sizes[-1]
+        several = len(hidden_sizes) > 1
+        self._inner = {f"{HIDDEN}_{i}" if several else HIDDEN: size for i, size in enumerate(hidden_sizes, 1)}
 
     def initial_state(self, batch_size: int) -> State:  # noqa: ARG002, D102  # see Core
         return ()
 
     def step(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:  # noqa: D102
         output: Tensor = self.layers(inputs.joined())
+        return output, state
+
+    @property
+    def inner(self) -> dict[str, int]:  # noqa: D102
+        return self._inner
+
+    def step_through(self, inputs: Inputs, state: State, hook: Hook) -> tuple[Tensor, State]:  # noqa: D102
+        output = inputs.joined()
+        for name, i in zip(self._inner, range(0, len(self.layers), 2), strict=True):
+            output = hook(name, self.layers[i : i + 2](output))
         return output, state
 
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: ARG002, D102

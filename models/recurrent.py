@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .core import Core, Inputs, InputSizes, RecurrentLayer, State
+from .core import Core, Hook, Inputs, InputSizes, RecurrentLayer, State
 
 
 class Recurrent(Core):
@@ -22,6 +22,13 @@ class Recurrent(Core):
 
     def step(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:  # noqa: D102
         return self.layer.step(inputs.joined(), state)
+
+    @property
+    def inner(self) -> dict[str, int]:  # noqa: D102
+        return self.layer.inner
+
+    def step_through(self, inputs: Inputs, state: State, hook: Hook) -> tuple[Tensor, State]:  # noqa: D102
+        return self.layer.step_through(inputs.joined(), state, hook)
 
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102
         return self.layer.unroll(inputs.joined(), first, state)

@@ -7,7 +7,8 @@ other,
     h_t = tanh((1 - σ(U_ch c_{t-1} + b_ch)) * (W_h x_t + a_h) + (1 - σ(U_hh h_{t-1} + b_hh)) * h_{t-1})
     c_t = tanh((1 - σ(U_hc h_{t-1} + b_hc)) * (W_c x_t + a_c) + (1 - σ(U_cc c_{t-1} + b_cc)) * c_{t-1})
 
-The heads read h.
+The heads read h. The gates have names here: `hidden_keep` and `cell_keep` stand before h_{t-1} and c_{t-1},
+`hidden_input` and `cell_input` before W_h x_t + a_h and W_c x_t + a_c, the drives.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .core import Core, Inputs, InputSizes, State
+from .core import HIDDEN, Core, Hook, Inputs, InputSizes, State
 
 
 class RGU(Core):
@@ -47,6 +48,21 @@ class RGU(Core):
         hidden, cell = self._advance(self._projected(inputs), torch.stack(state)).unbind(0)
         return hidden, (hidden, cell)
 
+    @property
+    def inner(self) -> dict[str, int]:  # noqa: D102
+        parts = ("keep_gate", "input_gate", "drive")
+        names = [f"{state}_{part}" for state in ("hidden", "cell") for part in parts]
+        return dict.fromkeys((*names, "cell", HIDDEN), self.output_size)
+
+    def step_through(self, inputs: Inputs, state: State, hook: Hook) -> tuple[Tensor, State]:  # noqa: D102
+        kept, entering = self._opened(torch.stack(state))
+        after = []
+        for i, (name, drive) in enumerate(zip((HIDDEN, "cell"), self._projected(inputs), strict=True)):
+            keep, let_in = hook(f"{name}_keep_gate", kept[i]), hook(f"{name}_input_gate", entering[i])
+            now = torch.addcmul(keep * state[i], let_in, hook(f"{name}_drive", drive))
+            after.append(hook(name, torch.tanh(now)))
+        return after[0], tuple(after)
+
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102
         now = torch.stack(self.reset(state, first[0]))
         resets = first.any(1).tolist()
@@ -66,7 +82,11 @@ class RGU(Core):
         return torch.stack(self.input(inputs.joined()).chunk(2, dim=-1))
 
     def _advance(self, x: Tensor, state: Tensor) -> Tensor:
-        """One step: inputs and state [2, B, H] give the next state. 1 - σ(z) is σ(-z)."""
-        opened = torch.sigmoid(-torch.baddbmm(self.gates_bias, state, self.gates))
-        kept, entering = opened.chunk(2, dim=-1)
-        return torch.tanh(torch.addcmul(kept * state, entering.flip(0), x))
+        """One step: inputs and state [2, B, H] give the next state."""
+        kept, entering = self._opened(state)
+        return torch.tanh(torch.addcmul(kept * state, entering, x))
+
+    def _opened(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """How far what h and c hold is kept, and what enters them let in, [2, B, H] each. 1 - σ(z) is σ(-z)."""
+        kept, entering = torch.sigmoid(-torch.baddbmm(self.gates_bias, state, self.gates)).chunk(2, dim=-1)
+        return kept, entering.flip(0)
