@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from ..envs.trials import TrialRecorder
-from ..models.agent import Seen
-from ..models.core import State
-from ..replay.trajectory import Array, Trajectory, on_host
+from ..learner.batch import Batch, make_batch
+from ..learner.objective import next_values
+from ..models.agent import Agent
+from ..replay.trajectory import Array, on_host
 from .device_rollout import DeviceRollout
 from .remembering import INFO
-from .rollout import RolloutWorker
+from .rollout import RolloutWorker, Unroll
 
 
-def inputs_of(played: Trajectory) -> tuple[Seen, State]:
-    """What the agent was given, as the arguments of `Agent.unroll`."""
-    seen = Seen(
-        torch.as_tensor(played.obs),
-        torch.as_tensor(played.prev_action),
-        torch.as_tensor(played.prev_reward),
-        torch.as_tensor(played.first),
-        tuple(torch.as_tensor(component) for component in played.recall),
-    )
-    return seen, tuple(torch.as_tensor(component) for component in played.initial_state)
+@dataclass(frozen=True)
+class Replayed:
+    """An unroll of T steps of B episodes as it was played, and what its agent computes of it."""
+
+    unroll: Unroll
+    agent: Agent
+    batch: Batch
+    """The trajectory as the learner gets it."""
+    policy: Tensor
+    """[T+1, B, P] parameters of the policy."""
+    value: Tensor
+    """[T+1, B]"""
+    rpe: Tensor
+    """[T, B] reward-prediction error r + discount * V' - V: what the learner's returns are with λ = 0. V' is 0 where
+    an episode terminated; where it was cut off, V of its real last observation."""
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, unroll: Unroll, agent: Agent, discount: float) -> Replayed:
+        """Replay an unroll."""
+        batch = make_batch([unroll.trajectory], [], agent.value.weight.device)
+        policy, value = agent.unroll(batch.seen, batch.initial_state)
+        following = next_values(agent, batch, value)
+        rpe = batch.reward + discount * batch.discount * following - value[:-1]
+        return cls(unroll, agent, batch, policy, value, rpe)
 
 
 @torch.inference_mode()
@@ -35,13 +52,14 @@ def evaluate(
     discount: float,
     progress: Callable[[int], None] | None = None,
     take: Callable[[dict[str, Array]], None] | None = None,
+    watch: Callable[[Replayed], None] | None = None,
 ) -> TrialRecorder:
     """Record `episodes` episodes of a new worker that holds the weights to test.
 
     Each trial gets two columns from the network: `value`, V before the trial's last action, and `rpe`, the
-    reward-prediction error r + discount * V' - V of that action (V' = 0 where the episode ended). An agent with an
-    episodic memory adds `recalled`, `sought`, `hit` (see `actors.remembering`), `gate`, the reinstatement gate's mean
-    over units, and `gate_by_unit`, the gate of each unit (a column of rows [H]).
+    reward-prediction error of that action (see `Replayed`). An agent with an episodic memory adds `recalled`,
+    `sought`, `hit` (see `actors.remembering`), `gate`, the reinstatement gate's mean over units, and `gate_by_unit`,
+    the gate of each unit (a column of rows [H]).
 
     Args:
         worker: plays; its unroll length does not matter.
@@ -49,20 +67,21 @@ def evaluate(
         discount: of the reward-prediction error.
         progress: called now and then with the number of episodes complete.
         take: is given the table in parts, see `TrialRecorder.take`; the recorder keeps returns and lengths only.
+        watch: is given every unroll, one after the other, the first one from the start of all episodes.
     """
     recorder = TrialRecorder(worker.env.info_spec, worker.spec.num_envs, episodes)
     while not recorder.done:
         unroll = worker.unroll()
-        played = unroll.trajectory
-        replayed = inputs_of(played)
-        value = worker.agent.unroll(*replayed)[1].cpu().numpy()
-        ended, reward, told = on_host(played.first)[1:], on_host(played.reward), dict(unroll.info)
-        rpe = reward + discount * np.where(ended, np.float32(0), value[1:]) - value[:-1]
-        columns = {"value": value, "rpe": rpe}
+        replayed = Replayed.of(unroll, worker.agent, discount)
+        if watch is not None:
+            watch(replayed)
+        batch, told = replayed.batch, dict(unroll.info)
+        ended, reward = on_host(batch.first)[1:], on_host(batch.reward)
+        columns = {"value": on_host(replayed.value), "rpe": on_host(replayed.rpe)}
         if worker.memory is not None:
-            gate = worker.agent.reinstatement_gate(*replayed).cpu().numpy()
+            gate = on_host(worker.agent.reinstatement_gate(batch.seen, batch.initial_state))
             columns |= {"gate": gate.mean(-1), "gate_by_unit": gate, **{key: told[key] for key in INFO}}
-        for t in range(played.unroll_length):
+        for t in range(unroll.trajectory.unroll_length):
             info = {key: column[t] for key, column in told.items()}
             recorder.add(info, reward[t], ended[t], **{key: column[t] for key, column in columns.items()})
         if take is not None and (len((part := recorder.take())["episode"]) or recorder.done):

@@ -77,6 +77,10 @@ class Task:
     """What plays an environment by such a model, a row a session; None where there are no models."""
     table: TableForm | None = field(default=None)
     """What it needs of a table of trials that others made; None: such tables are not read."""
+    coded: tuple[str, ...] = field(default=())
+    """What is looked for in the activity of units unless somebody asks for something else: columns of the table of
+    trials, `previous_<column>` for those of the trial before; the first two that take few values tell conditions
+    apart. Empty: all columns."""
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
 

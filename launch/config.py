@@ -71,6 +71,8 @@ class EvaluateConfig:
     envs: Count = 64
     greedy: bool = False
     closed_units: Many[CountOrZero] = ()
+    record: bool = False
+    record_observation: bool | None = None
     task: dict[str, Any] = field(default_factory=dict)
 
 

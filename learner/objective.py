@@ -118,15 +118,8 @@ def returns_of(
 ) -> tuple[Tensor, Tensor]:
     """Value targets and advantages [T, B], of log importance ratios [T, B] and values [T+1, B]."""
     continues = ~batch.first[1:]
-    next_value = value[1:]
-    if batch.last is not None:
-        last = batch.last
-        action, reward = batch.action[last.time, last.row], batch.reward[last.time, last.row]
-        output, _ = agent.act(Seen(last.obs, action, reward, None, last.recall), last.state)
-        next_value = next_value.clone()
-        next_value[last.time, last.row] = agent.value(output).squeeze(-1)
     discount = batch.discount * config.discount
-    args = (batch.reward, discount, value[:-1], next_value, continues)
+    args = (batch.reward, discount, value[:-1], next_values(agent, batch, value), continues)
     if config.returns == "vtrace":
         corrected = vtrace(log_rho, *args, config.lambda_, config.rho_clip, config.c_clip)
         return corrected.target, corrected.advantage
@@ -135,3 +128,16 @@ def returns_of(
     else:
         plain = generalized_advantage(*args, 0.0 if config.returns == "td0" else config.lambda_)
     return plain.target, plain.advantage
+
+
+@torch.no_grad()
+def next_values(agent: Agent, batch: Batch, value: Tensor) -> Tensor:
+    """V of what followed each step, [T, B]: of values [T+1, B], and where an episode was cut off, V of its real end."""
+    if batch.last is None:
+        return value[1:]
+    last = batch.last
+    action, reward = batch.action[last.time, last.row], batch.reward[last.time, last.row]
+    output, _ = agent.act(Seen(last.obs, action, reward, None, last.recall), last.state)
+    following = value[1:].clone()
+    following[last.time, last.row] = agent.value(output).squeeze(-1)
+    return following

@@ -17,6 +17,7 @@ from .core import Inputs, InputSizes, State
 from .cores import make_core
 from .dnd import Dictionary
 from .encoders import make_encoder
+from .internals import internals
 from .policy import Actions, make_policy
 from .recall import Recall, inverse_kernel_mean
 from .settings import ModelConfig as ModelConfig
@@ -131,6 +132,10 @@ class Agent(nn.Module):
         """How far each unit let in what was recalled, [T, B, H]; arguments as in `unroll`."""
         inputs, first = self._inputs(seen), _first_of(seen)
         return self.core.reinstatement_gate(inputs, first, state, self.core.unroll(inputs, first, state))
+
+    def internals(self, seen: Seen, state: State) -> dict[str, Tensor]:
+        """Everything that the core shows of an unroll (`Core.inner`), [T, B, H] each; arguments as in `unroll`."""
+        return internals(self.core, self._inputs(seen), _first_of(seen), state)
 
     def _inputs(self, seen: Seen) -> Inputs:
         """Of a step, [B, ...], or of an unroll, [T, B, ...]."""

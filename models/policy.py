@@ -99,6 +99,10 @@ class Policy(nn.Linear, ABC):
     def shares(self, parameters: Tensor) -> Tensor:
         """What a picture shows of a policy, [..., K]: the probability of each choice, or the mean action."""
 
+    def described(self, parameters: Tensor) -> dict[str, Tensor]:
+        """The distribution as a record holds it, by name, [..., K] each: `policy`, the probability of each choice."""
+        return {"policy": self.shares(parameters)}
+
     def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
         """log π(a) [...] of actions [..., *action_shape]."""
         found: Tensor = self.distribution(parameters).log_prob(action)
@@ -220,6 +224,11 @@ class Gaussian(Policy):
 
     def shares(self, parameters: Tensor) -> Tensor:  # noqa: D102
         return parameters.chunk(2, -1)[0]
+
+    def described(self, parameters: Tensor) -> dict[str, Tensor]:
+        """See `Policy`; of normal distributions `policy_mean` and `policy_sd`."""
+        mean, log_std = parameters.chunk(2, -1)
+        return {"policy_mean": mean, "policy_sd": log_std.exp()}
 
 
 POLICIES: dict[str, type[Categorical | MultiCategorical | Gaussian]] = {

@@ -22,4 +22,5 @@ TASK = Task(
     headline="first_pull_accuracy_last",
     side_by_side=True,
     condition="encounter",
+    coded=("encounter", "previous_reward", "best_arm", "choice"),
 )

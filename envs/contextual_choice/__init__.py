@@ -22,4 +22,5 @@ TASK = Task(
     headline="repeated_noise_accuracy",
     side_by_side=True,
     condition="repeated",
+    coded=("repeated", "choice", "correct"),
 )

@@ -20,4 +20,5 @@ TASK = Task(
     references=references,
     figures=figures,
     headline="return",
+    coded=("rewarded_right", "chose_right", "previous_correct"),
 )

@@ -23,4 +23,5 @@ TASK = Task(
     compared=REWARDS,
     side_by_side=True,
     condition="cued",
+    coded=("cued", "previous_reward", "previous_common", "choice", "good_state", "stored_reward"),
 )

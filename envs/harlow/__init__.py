@@ -19,4 +19,5 @@ TASK = Task(
     references=references,
     figures=figures,
     headline="accuracy_after_first",
+    coded=("rewarded_right", "chose_right", "previous_correct"),
 )

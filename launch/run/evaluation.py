@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...actors.device_rollout import DeviceRollout
-from ...actors.evaluation import evaluate
+from ...actors.evaluation import Replayed, evaluate
 from ...actors.rollout import RolloutWorker, WorkerSpec
 from ...actors.video import film_episode, save_gif
 from ...envs import registry
@@ -25,9 +26,11 @@ from ...replay.trajectory import Array
 from ..config import ConfigError, TrainConfig, task_settings
 from ..console import console
 from ..engines.specs import Worker
+from .activity_file import in_words
 from .film import column_names, with_thoughts
 from .folder import RunFolder
 from .measures import flatten, results_table
+from .recording import LOOK_EPISODES, Recording, recording
 from .trial_table import TrialTable
 
 if TYPE_CHECKING:
@@ -55,27 +58,37 @@ BOOK_KEEPING = {
 
 
 def evaluate_checkpoint(
-    config: TrainConfig, checkpoint: Checkpoint, path: Path
+    config: TrainConfig, checkpoint: Checkpoint, path: Path, asked: Recording | None = None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Play fresh episodes with a checkpoint's weights; the table of trials is written to `path`.
+
+    Args:
+        config: of the run.
+        checkpoint: whose agent plays.
+        path: of the table.
+        asked: for what is recorded beside it.
 
     Returns:
         The measures by their names in `results.json`, and what an episodic memory held (`envs.trials.Evaluation`).
 
     Raises:
-        ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action).
+        ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action), or the
+            disk has no room for what is to be recorded.
     """
     worker = _prepared(_worker(config, checkpoint), config, checkpoint)
     path.parent.mkdir(parents=True, exist_ok=True)  # only now: an agent that cannot play leaves nothing
     task, settings = task_played(config)
     total = config.evaluate.episodes
-    with console.status("evaluating") as status, TrialTable(path, task, settings) as table:
+    with console.status("evaluating") as status, contextlib.ExitStack() as opened:
+        watch = None if asked is None else opened.enter_context(_watched(asked, config, checkpoint))
+        table = opened.enter_context(TrialTable(path, task, settings))
         recorder = evaluate(
             worker,
             total,
             config.algo.discount,
             lambda done: status.update(f"evaluating: {done}/{total} episodes"),
             table.add,
+            watch,
         )
         measures = table.measures()
     played = {
@@ -85,6 +98,15 @@ def evaluate_checkpoint(
         **measures,
     }
     return played, worker.memory.last_life if worker.memory is not None else {}
+
+
+def _watched(
+    asked: Recording, config: TrainConfig, checkpoint: Checkpoint
+) -> contextlib.AbstractContextManager[Callable[[Replayed], None]]:
+    """See `recording`."""
+    few = dataclasses.replace(config.evaluate, envs=min(config.evaluate.envs, LOOK_EPISODES))
+    probe = _prepared(_worker(dataclasses.replace(config, evaluate=few), checkpoint), config, checkpoint)
+    return recording(asked, config, checkpoint, probe)
 
 
 def _spec(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> WorkerSpec:
@@ -137,10 +159,15 @@ def evaluate_run(
 ) -> tuple[dict[str, Any], list[Path]]:
     """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`.
 
+    With `evaluate.record` `activity.nc` too; without, one of an evaluation before goes, since its trials went.
+
     Returns:
         The results, and the paths of the figures (PNG) and of the film.
     """
-    measures, memory = evaluate_checkpoint(config, checkpoint, output.evaluation)
+    asked = Recording(output.activity, folder.location) if config.evaluate.record else None
+    measures, memory = evaluate_checkpoint(config, checkpoint, output.evaluation, asked)
+    if asked is None:
+        output.activity.unlink(missing_ok=True)
     counters = checkpoint.scalars
     wall_s = float(counters.get("wall_s", 0.0))
     results = {
@@ -215,6 +242,8 @@ def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFol
         console.print(f"figure       {output.shown(path)}")
     console.print(f"all numbers  {output.shown(output.results)}")
     console.print(f"each trial   {output.shown(output.evaluation)}")
+    if config.evaluate.record:
+        console.print(f"activity     {output.shown(output.activity)} ({in_words(output.activity.stat().st_size)})")
 
 
 def long_measures(results: Mapping[str, Any]) -> set[str]:

@@ -59,6 +59,7 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.evaluation = path / "evaluation.parquet"
         self.memory = path / "memory.safetensors"
+        self.activity = path / "activity.nc"
         self.results = path / "results.json"
         self.provenance = path / "provenance.json"
         self.figures = path / "figures"

@@ -34,6 +34,8 @@ class EvaluateSettings:
     seed: Seed | None = None
     closed_units: Many[CountOrZero] | None = None
     closed_above: Number | None = None
+    record: bool = False
+    record_observation: bool | None = None
     task: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,6 +55,7 @@ def _config(folder: RunFolder, told: EvaluateSettings) -> TrainConfig:
     }
     if (units := _closed_units(folder, told)) is not None:
         changes["closed_units"] = units
+    changes |= {"record": told.record, "record_observation": told.record_observation}
     changes["task"] = {**config.evaluate.task, **told.task}
     seed = config.seed if told.seed is None else told.seed
     changed = dataclasses.replace(config, seed=seed, evaluate=dataclasses.replace(config.evaluate, **changes))
