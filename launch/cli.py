@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": "let a trained agent play fresh episodes with frozen weights (run=<folder>)",
     "figures": "redraw the figures; runs are merged as seeds, beside trials of others (run='<folder>/*' trials=<csv>)",
     "fit": "fit models of choices to trials of agents, animals or people (run=<folder> trials=<csv>)",
+    "analyse": "what units code, what is decoded from them, how they move (run=<folder>, evaluated with record=true)",
     "play": "play a task yourself (task=harlow)",
     "tasks": "list the tasks",
     "bench": "measure learner, actors and the whole system on this machine",

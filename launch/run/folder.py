@@ -109,10 +109,13 @@ class RunFolder:
         """The run's checkpoints."""
         return CheckpointFolder(self.path / "checkpoints", keep)
 
+    def inside(self, name: str) -> RunFolder:
+        """A folder in this one."""
+        return RunFolder(self.path / name, None if self._url is None else f"{self._url}/{name}")
+
     def evaluation_called(self, name: str) -> RunFolder:
         """Where an evaluation under a name of its own lies."""
-        inside = f"evaluations/{name}"
-        return RunFolder(self.path / inside, None if self._url is None else f"{self._url}/{inside}")
+        return self.inside(f"evaluations/{name}")
 
     def write_config(self, composed: DictConfig) -> None:
         """The resolved configuration, as YAML."""
