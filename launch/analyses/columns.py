@@ -111,7 +111,7 @@ def column(data: Dataset, ends: TrialEnds, name: str, setting: str) -> Values:
     base = name.removeprefix(PREVIOUS) if before else name
     if base not in there:
         known = [f"{PREVIOUS}{other}" for other in there] if before else there
-        raise ConfigError(f"{setting}: {unknown(name, known, 'column')}; {PREVIOUS}<column>: of the trial before")
+        raise ConfigError(f"{setting}: {unknown(name, known, 'column')} ({PREVIOUS}...: of the trial before)")
     values = data[base].values[ends.episode, ends.step]
     if values.dtype.kind == "O":
         values = values.astype(str)

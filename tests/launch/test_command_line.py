@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from program import ONE_PROCESS, PROGRAM, SMALL, call, newest, runs
@@ -78,6 +79,25 @@ def test_evaluate_and_figures(trained):
         path.unlink()
     assert "stay_probability.png" in call(run, "figures", f"run={run}")
     assert (run / "figures" / "stay_probability.svg").is_file()
+
+
+def test_a_recorded_evaluation_is_analysed(trained):
+    run, _ = trained
+    assert "record=true" in call(run, "analyse", f"run={run}", "name=recorded", status=2)
+    evaluate = ["evaluate", f"run={run}", "name=recorded", "episodes=20", "envs=7"]
+    output = call(run, *evaluate, "record=true")
+    assert "evaluations/recorded/activity.nc" in output
+    output = call(run, "analyse", f"run={run}", "name=recorded", "condition=previous_reward", "shuffles=3")
+    for text in ("2,000 trials in 20 episodes", "previous_common", "coding.png", "regression.csv"):
+        assert text in output, text
+    analyses = run / "evaluations" / "recorded" / "analyses"
+    found = json.loads((analyses / "analyses.json").read_text())
+    assert found["conditions"] == ["previous_reward 0", "previous_reward 1"]
+    assert found["decoding"]["previous_reward"]["score"] > 0.9
+    assert pyarrow.csv.read_csv(analyses / "regression.csv").num_rows == 48 * 5
+    assert {path.name for path in (analyses / "figures").glob("*.svg")} == {"coding.svg", "trajectories.svg"}
+    call(run, *evaluate)
+    assert not (run / "evaluations" / "recorded" / "activity.nc").exists(), "its trials are no longer there"
 
 
 def test_sweep_with_joblib_and_merged_figures(tmp_path):

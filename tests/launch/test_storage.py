@@ -207,7 +207,10 @@ def test_killed_and_started_again_then_evaluated_and_drawn(tmp_path, program):
     rows = (there / "metrics.csv").read_text().splitlines()
     steps = [int(float(row.split(",")[0])) for row in rows[1:]]
     assert steps == sorted(set(steps))
-    ended(program("evaluate", f"run={url}", "name=short", "episodes=10"))
+    ended(program("evaluate", f"run={url}", "name=short", "episodes=10", "record=true"))
+    output = ended(program("analyse", f"run={url}", "name=short", "shuffles=2", "variables=[choice]"))
+    assert f"all numbers  {url}/evaluations/short/analyses/analyses.json" in output
+    assert (there / "evaluations" / "short" / "analyses" / "figures" / "coding.svg").is_file()
     assert json.loads((there / "evaluations" / "short" / "results.json").read_text())["episodes"] == 10
     for path in (there / "figures").iterdir():
         path.unlink()

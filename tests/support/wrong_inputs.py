@@ -22,6 +22,7 @@ from prefrontal.conf.settings import is_settings
 from prefrontal.envs import registry
 from prefrontal.launch import cli
 from prefrontal.launch.config import TrainConfig
+from prefrontal.launch.run.analysing import AnalyseSettings
 from prefrontal.launch.run.fits import FitSettings
 from prefrontal.launch.verbs.bench import BenchSettings
 from prefrontal.launch.verbs.evaluate import EvaluateSettings
@@ -37,6 +38,7 @@ TABLE = f"{RUN}/evaluation.parquet"
 
 ONE_PROCESS = ("cluster=none",)
 GIVEN = {
+    "analyse": (f"run={RUN}",),
     "evaluate": (f"run={RUN}",),
     "figures": (f"run={RUN}",),
     "fit": (f"run={RUN}",),
@@ -61,6 +63,7 @@ def outside(annotation: Any) -> list[str]:
     if get_origin(annotation) in (Union, UnionType):
         kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
         words = {str(choice) for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)}
+        words |= {"null"} if len(kinds) < len(get_args(annotation)) else set()
         return [value for value in outside(kinds[0]) if value not in words]
     if get_origin(annotation) is Literal:
         return ["nosuch", "null"]
@@ -124,6 +127,7 @@ def _one_each(verb: str, fields: list[tuple[str, list[str]]], *given: str) -> li
 def declared() -> list[WrongInput]:
     """For each setting of each verb, and each option of each task, a value outside of its declared type."""
     verbs = {
+        "analyse": AnalyseSettings,
         "evaluate": EvaluateSettings,
         "figures": FiguresSettings,
         "fit": FitSettings,
@@ -144,7 +148,7 @@ def misspelt() -> list[WrongInput]:
     """Names that there are not, for each verb."""
     found = [
         WrongInput((verb, *GIVEN.get(verb, ()), setting), setting.partition("=")[0].lstrip("+~"))
-        for verb in ("train", "evaluate", "figures", "fit", "play", "pretrain", "bench")
+        for verb in ("train", "evaluate", "figures", "fit", "analyse", "play", "pretrain", "bench")
         for setting in ("nosuch=1", "+nosuch=1", "~nosuch")
     ]
     choices = ("task", "model", "algo", "actors", "experiment")
@@ -160,12 +164,16 @@ def misspelt() -> list[WrongInput]:
 def others() -> list[WrongInput]:
     """What types alone do not tell: missing folders, the grammar, settings that do not fit each other or the task."""
     lines = {
-        "run": ("evaluate", "figures", "evaluate run=", "figures run="),
+        "run": ("evaluate", "figures", "analyse", "evaluate run=", "figures run=", "analyse run="),
         "/nowhere": (
             "evaluate run=/nowhere",
             "figures run=/nowhere/*",
             "train resume=/nowhere",
+            "analyse run=/nowhere",
         ),
+        "record=maybe": (f"evaluate run={RUN} record=maybe",),
+        "record=true": (f"analyse run={RUN}", f"analyse run={RUN} name=lesion"),
+        "evaluate run=trained name=lesion record=true": (f"analyse run={RUN} name=lesion",),
         "data=/nowhere": ("pretrain data=/nowhere",),
         "is not a run folder": ("train resume=.", "evaluate run=."),
         "foo": ("train foo", "play foo"),
