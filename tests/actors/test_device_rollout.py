@@ -12,8 +12,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 from numerics import replay_bound, replay_error
+from prefrontal.actors.activity import columns_of
 from prefrontal.actors.device_rollout import DeviceRollout
-from prefrontal.actors.evaluation import evaluate
+from prefrontal.actors.evaluation import Replayed, evaluate
 from prefrontal.actors.rollout import EnvironmentFaultError, RolloutWorker, WorkerSpec
 from prefrontal.actors.settings import ActorsConfig
 from prefrontal.envs import registry
@@ -262,6 +263,16 @@ def test_evaluation_gives_the_table_of_trials(device):
         tables.append({name: column.dtype for name, column in recorder.trials().items()})
         assert len(recorder.trials()["trial"]) > 10
     assert tables[0] == tables[1]
+
+
+@devices
+def test_what_is_recorded_is_as_on_the_host(device):
+    kinds = []
+    for worker in (DeviceRollout(spec(), device), RolloutWorker(spec())):
+        columns = columns_of(Replayed.of(lively(worker).unroll(), worker.agent, 0.9), observation=True)
+        kinds.append({name: (one.data.dtype, one.data.shape, one.axes) for name, one in columns.items()})
+    assert kinds[0] == kinds[1]
+    assert {"hidden", "observation", "rpe", "trial_reward"} <= set(kinds[0])
 
 
 def test_what_is_not_finite_is_named(monkeypatch):
