@@ -84,13 +84,12 @@ def _own(replayed: Replayed, observation: bool) -> Iterator[tuple[str, Tensor, K
     """What is the agent's own of the T steps: names, data [T, B, ...], kinds."""
     batch, agent = replayed.batch, replayed.agent
     length = len(batch.reward)
-    inside = agent.internals(batch.seen, batch.initial_state)
     judged = {**agent.policy.described(replayed.policy), "value": replayed.value, "rpe": replayed.rpe}
     seen = {"observation": batch.obs} if observation else {}
     did = {"action": batch.action, "reward": batch.reward}
     fed = {"first": batch.first, "prev_action": batch.prev_action, "prev_reward": batch.prev_reward}
     parts: tuple[tuple[Mapping[str, Tensor], Kind], ...] = (
-        (inside, "network"),
+        (replayed.internals(), "network"),
         (judged, "network"),
         ({**seen, **did, **fed}, "step"),
     )

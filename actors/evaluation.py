@@ -44,6 +44,11 @@ class Replayed:
         rpe = batch.reward + discount * batch.discount * following - value[:-1]
         return cls(unroll, agent, batch, policy, value, rpe)
 
+    @torch.inference_mode()
+    def internals(self) -> dict[str, Tensor]:
+        """What the core computed on the way (`Core.inner`), [T+1, B, H] each."""
+        return self.agent.internals(self.batch.seen, self.batch.initial_state)
+
 
 @torch.inference_mode()
 def evaluate(
