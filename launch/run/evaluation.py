@@ -76,12 +76,12 @@ def evaluate_checkpoint(
             disk has no room for what is to be recorded.
     """
     worker = _prepared(_worker(config, checkpoint), config, checkpoint)
-    path.parent.mkdir(parents=True, exist_ok=True)  # only now: an agent that cannot play leaves nothing
     task, settings = task_played(config)
     total = config.evaluate.episodes
     with console.status("evaluating") as status, contextlib.ExitStack() as opened:
-        watch = None if asked is None else opened.enter_context(_watched(asked, config, checkpoint))
         table = opened.enter_context(TrialTable(path, task, settings))
+        watch = None if asked is None else opened.enter_context(_watched(asked, config, checkpoint))
+        path.parent.mkdir(parents=True, exist_ok=True)  # only now: what cannot be played, or recorded, leaves nothing
         recorder = evaluate(
             worker,
             total,

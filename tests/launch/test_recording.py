@@ -252,8 +252,7 @@ def test_a_disk_without_room_is_told_before_anything_is_played(tmp_path, monkeyp
     assert "100 kB free" in text
     room = int(text.split("episodes=")[1].split(")")[0])
     assert 1 <= room < 40
-    assert not path.exists()
-    assert not table.exists()
+    assert not list(tmp_path.iterdir())
     fits = config_of(options={"trials": 50}, episodes=room, envs=4)
     evaluate_checkpoint(fits, checkpoint_of(config), table, Recording(path))
     assert path.is_file()
