@@ -25,7 +25,6 @@ CHUNK_BYTES = 2**18
 LONGEST_CHUNK = 64
 """Most steps of an episode in a chunk."""
 
-
 SPARE_BYTES = 2**24
 """Of the disk that are never written: a file system that is full leaves HDF5 unable to close a file."""
 

@@ -50,12 +50,11 @@ class EvaluateSettings:
 
 def _config(folder: RunFolder, told: EvaluateSettings) -> TrainConfig:
     config = train_config(folder.read_config())
-    changes: dict[str, Any] = {
-        name: value for name in ("episodes", "envs", "greedy") if (value := getattr(told, name)) is not None
-    }
+    as_told = ("episodes", "envs", "greedy", "record_observation")
+    changes: dict[str, Any] = {name: value for name in as_told if (value := getattr(told, name)) is not None}
     if (units := _closed_units(folder, told)) is not None:
         changes["closed_units"] = units
-    changes |= {"record": told.record, "record_observation": told.record_observation}
+    changes["record"] = told.record
     changes["task"] = {**config.evaluate.task, **told.task}
     seed = config.seed if told.seed is None else told.seed
     changed = dataclasses.replace(config, seed=seed, evaluate=dataclasses.replace(config.evaluate, **changes))
