@@ -24,5 +24,5 @@ TASK = Task(
     models=models,
     player=ModelPlayer,
     table=TABLE,
-    coded=("previous_reward", "previous_common", "previous_choice", "choice", "good_state"),
+    coded=("previous_state", "previous_reward", "previous_choice", "previous_common", "choice", "good_state"),
 )

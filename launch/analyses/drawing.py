@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...envs.plotting import BLUE, GREY, GROUP_COLORS, label, legend, new_figure
+from ...envs.plotting import BLUE, GREY, GROUP_COLORS, label, new_figure
 from ...replay.trajectory import Array
 from .decoding import Decoding
 from .population import Trajectories
@@ -38,7 +38,8 @@ def draw_trajectories(found: Trajectories, conditions: Sequence[str]) -> Figure:
     label(plane, "Trajectories (dot: 0)", shares[0], shares[1] if components > 1 else "")
     for i, axis in enumerate(rest):
         label(axis, f"Component {i + 1}", X_LABELS[found.along], "mean score")
-    legend(rest[0], loc="best")
+    handles, names = rest[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), frameon=False, fontsize=8)
     return figure
 
 

@@ -94,7 +94,7 @@ def test_a_recorded_evaluation_is_analysed(trained):
     found = json.loads((analyses / "analyses.json").read_text())
     assert found["conditions"] == ["previous_reward 0", "previous_reward 1"]
     assert found["decoding"]["previous_reward"]["score"] > 0.9
-    assert pyarrow.csv.read_csv(analyses / "regression.csv").num_rows == 48 * 5
+    assert pyarrow.csv.read_csv(analyses / "regression.csv").num_rows == 48 * 6
     assert {path.name for path in (analyses / "figures").glob("*.svg")} == {"coding.svg", "trajectories.svg"}
     call(run, *evaluate)
     assert not (run / "evaluations" / "recorded" / "activity.nc").exists(), "its trials are no longer there"
