@@ -90,7 +90,8 @@ class DeviceRollout:
     """
 
     memory: None = None
-    """As of a `RolloutWorker` whose agent has none."""
+    perturbed: None = None
+    """As of a `RolloutWorker` whose agent has none, and nothing is done to."""
 
     def __init__(self, spec: WorkerSpec, device: torch.device, bf16: bool = False) -> None:
         self.spec, self.device = spec, device

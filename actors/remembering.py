@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..envs.vector import Cue
+from ..envs.vector import Cue, VectorTask
 from ..models.agent import Agent
 from ..models.core import State
 from ..models.dnd import Neighbours
@@ -22,6 +22,12 @@ Array = NDArray[Any]
 INFO = ("recalled", "sought", "hit")
 """What is noted of each step, [B] bool: something was recalled; an entry that the task calls right should exist; the
 first neighbour was such an entry."""
+
+
+def told_of(env: VectorTask, agent: Agent) -> dict[str, type[np.generic]]:
+    """Names and types of what is told of a step: by the task, and by the memory of an agent that has one."""
+    notes: dict[str, type[np.generic]] = dict.fromkeys(INFO, np.bool_) if agent.has_memory else {}
+    return {**env.info_spec, **notes}
 
 
 class Remembering:

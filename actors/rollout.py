@@ -19,14 +19,16 @@ from ..envs import registry
 from ..envs.tensors import TensorTask
 from ..envs.vector import EnvironmentFaultError, VectorTask
 from ..learner.objective import Objective
-from ..models.acting import make_acting
+from ..models.acting import Acting, make_acting
 from ..models.agent import Agent, AgentSpec, ModelConfig
 from ..models.flat import Vector, load_vector
+from ..models.perturbation import Interventions
+from ..models.perturbed import PerturbedActing
 from ..replay.gradient import Gradient, Result
 from ..replay.trajectory import Array, Trajectory, on_host
 from .gradients import GradientMaker
 from .recorder import Episodes, Recorder
-from .remembering import INFO, Remembering
+from .remembering import Remembering, told_of
 from .spaces import actions_of
 
 HOST = torch.device("cpu")
@@ -51,12 +53,24 @@ class WorkerSpec:
     """Take the likeliest action instead of sampling the policy (evaluation only)."""
     objective: Objective | None = None
     """Compute the gradient of each unroll, of this."""
+    interventions: Interventions | None = None
+    """Act under these (evaluation only)."""
 
     def seeds(self) -> tuple[int, int]:
         """Independent seeds for the environments and for the action noise."""
         sequence = np.random.SeedSequence(self.seed, spawn_key=(self.actor_id, self.generation))
         env_seed, action_seed = sequence.generate_state(2, dtype=np.uint32)
         return int(env_seed), int(action_seed)
+
+    def acting(self, agent: Agent) -> Acting:
+        """What makes the agent's steps.
+
+        Raises:
+            ValueError: for interventions that cannot be of this agent.
+        """
+        if self.interventions is None:
+            return make_acting(agent, keep=self.objective is not None)
+        return PerturbedActing(agent, self.interventions, self.num_envs, self.seeds()[1])
 
 
 @dataclass(frozen=True)
@@ -141,7 +155,7 @@ class RolloutWorker:
         self.env = registry.make_vector(spec.task, spec.num_envs, **spec.task_options)
         self.agent = Agent(agent_spec(self.env, spec.model)).eval()
         self.params_version = -1
-        self._acting = make_acting(self.agent, keep=spec.objective is not None)
+        self._acting = spec.acting(self.agent)
         self._gradients = None if spec.objective is None else GradientMaker(self.agent, spec.objective)
         self._env_steps = 0
         env_seed, action_seed = spec.seeds()
@@ -162,6 +176,11 @@ class RolloutWorker:
         load_vector(vector, self.agent.parameters())
         self.params_version, self._env_steps = version, env_steps
 
+    @property
+    def perturbed(self) -> PerturbedActing | None:
+        """What acts under interventions, where it does."""
+        return self._acting if isinstance(self._acting, PerturbedActing) else None
+
     @torch.no_grad()
     def unroll(self) -> Unroll:
         """T steps of all B episodes.
@@ -171,7 +190,8 @@ class RolloutWorker:
         """
         started = time.perf_counter()
         length, env, memory, acting = self.spec.unroll_length, self.env, self.memory, self._acting
-        record = Recorder(length, self._episodes, self._told, Tensor.numpy, HOST)
+        types = told_of(env, self.agent)
+        record = Recorder(length, self._episodes, types, Tensor.numpy, HOST)
         initial_state = self._state
         noise = self.agent.policy.noise((length, self.spec.num_envs), self._generator, self.spec.greedy)
         acting.begin(record.seen, noise, initial_state)
@@ -190,6 +210,8 @@ class RolloutWorker:
             env_s += time.perf_counter() - before_env
             if memory is not None:
                 told |= notes
+            if (perturbed := self.perturbed) is not None:
+                perturbed.happened(told, action, reward)
             record.step(t, action, reward, terminated, told["_final_obs"], self._checked_shape(obs), told)
             cut = truncated > terminated
             if cut.any():
@@ -202,7 +224,7 @@ class RolloutWorker:
         check_finite(self.spec.task, observation=on_host(trajectory.obs), reward=on_host(trajectory.reward))
         if trajectory.last is not None:
             check_finite(self.spec.task, last_observation=on_host(trajectory.last.obs))
-        info = {name: np.array(rows, dtype=self._told[name]) for name, rows in record.info.items()}
+        info = {name: np.array(rows, dtype=types[name]) for name, rows in record.info.items()}
         finished = self._episodes.finished(on_host(trajectory.reward), record.ended.numpy())
         gradient = None if self._gradients is None else self._gradients(trajectory, acting, self._env_steps)
         report = UnrollReport.of(self.spec, self.params_version, finished, env_s, time.perf_counter() - started)
@@ -213,13 +235,9 @@ class RolloutWorker:
         recall: tuple[Tensor, ...] = ()
         if self.memory is not None and self.env.final_cue is not None:
             recall = self.memory.peek(self.env.final_cue)
+        if self.perturbed is not None:
+            self.perturbed.look_beyond(told["final_obs"], recall)
         record.cut(t, rows, told["final_obs"][rows], self._acting.state, recall)
-
-    @property
-    def _told(self) -> dict[str, type[np.generic]]:
-        """Names and dtypes of what an unroll's `info` holds."""
-        notes: dict[str, type[np.generic]] = {} if self.memory is None else dict.fromkeys(INFO, np.bool_)
-        return {**self.env.info_spec, **notes}
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Everything needed to go on from here exactly: arrays, and plain JSON (the random generators)."""

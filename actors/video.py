@@ -12,9 +12,9 @@ import torch
 from gymnasium.spaces import Box
 from PIL import Image
 
-from ..learner.batch import make_batch
 from ..replay.trajectory import Array, on_host
-from .rollout import HOST, RolloutWorker
+from .evaluation import Replayed
+from .rollout import RolloutWorker
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
         picture = None if seen_as_shown else worker.env.render()
         unroll = worker.unroll()
         played = unroll.trajectory
-        batch = make_batch([played], [], HOST)
-        policy, value = worker.agent.unroll(batch.seen, batch.initial_state)
+        replayed = Replayed.of(unroll, worker.agent, 0.0, worker.perturbed)
+        policy, value = replayed.policy, replayed.value
         obs = on_host(played.obs)[0, 0]
         step = {
             "frames": np.broadcast_to(obs, (*obs.shape[:2], 3)) if picture is None else picture,

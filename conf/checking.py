@@ -60,13 +60,10 @@ def checked(cls: type[T], values: Mapping[str, Any], at: str = "") -> T:
         if isinstance(value, str) and value == MISSING:
             problems.append(f"{joined(at, name)} has to be given: {expected(hint)}")
             continue
-        if is_settings(hint) and isinstance(value, Mapping):
-            try:
-                value = checked(hint, value, joined(at, name))
-            except ConfigError as error:
-                problems.append(str(error))
-                continue
-        given[name] = value
+        try:
+            given[name] = _nested(hint, value, joined(at, name))
+        except ConfigError as error:
+            problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
     try:
@@ -76,6 +73,24 @@ def checked(cls: type[T], values: Mapping[str, Any], at: str = "") -> T:
         raise ConfigError("\n".join(lines)) from None
     except (TypeError, ValueError) as error:  # of a dataclass that checks itself
         raise ConfigError(f"{at}: {error}" if at else str(error)) from error
+
+
+def _nested(hint: Any, value: Any, at: str) -> Any:
+    """The value of a field, settings made of what is there for settings, alone or in a list."""
+    if is_settings(hint) and isinstance(value, Mapping):
+        return checked(hint, value, at)
+    if (item := _listed(hint)) is not None and isinstance(value, list | tuple):
+        return tuple(checked(item, one, f"{at}[{i}]") for i, one in enumerate(value))
+    return value
+
+
+def _listed(hint: Any) -> type[Any] | None:
+    """The settings of which a type holds any number."""
+    if get_origin(hint) in (Union, UnionType):
+        return next((item for kind in get_args(hint) if (item := _listed(kind)) is not None), None)
+    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    items = get_args(base)
+    return items[0] if get_origin(base) is tuple and is_settings(items[0]) else None
 
 
 def unknown(name: str, known: Iterable[str], what: str = "setting") -> str:
@@ -143,6 +158,8 @@ def _one_of(kinds: Iterable[Any]) -> str:
 
 
 def _several(items: tuple[Any, ...]) -> str:
+    if is_settings(items[0]):
+        return f"a list of {expected(items[0])}"
     base, bounds = _taken_apart(items[0])
     word = _PLURALS.get(base, "values")
     number = "a list of" if items[-1] is Ellipsis else "a pair of" if len(items) == 2 else f"{len(items)}"

@@ -93,13 +93,18 @@ class TrialRecorder:
         return bool((self._episode >= self._episodes).all())
 
     @property
+    def wanted(self) -> Mask:
+        """[B] whose running episode is recorded."""
+        return np.asarray(self._episode < self._episodes)
+
+    @property
     def completed(self) -> int:
         """How many of the episodes asked for are complete."""
         return int(np.isfinite(self.returns).sum())
 
     def add(self, info: Mapping[str, Array], reward: Array, ended: Mask, **extra: Array) -> None:
         """Take in one step of all B environments; `extra` adds columns ([B] each)."""
-        wanted = self._episode < self._episodes
+        wanted = self.wanted
         self._steps += 1
         self._return += reward
         rows = np.flatnonzero(info["trial_done"] & wanted)

@@ -21,6 +21,7 @@ from ..envs import registry
 from ..envs.tensors import NoTensorTaskError
 from ..learner.algorithm import AlgorithmConfig
 from ..models.agent import ModelConfig
+from ..models.perturbation import Perturbation
 
 T = TypeVar("T")
 
@@ -70,10 +71,19 @@ class EvaluateConfig:
     episodes: Count = 1000
     envs: Count = 64
     greedy: bool = False
+    perturb: Many[Perturbation] = ()
     closed_units: Many[CountOrZero] = ()
     record: bool = False
     record_observation: bool | None = None
     task: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def perturbations(self) -> dict[str, Perturbation]:
+        """All of them by the names of the settings; `closed_units` are gates set to 0."""
+        found = {f"perturb[{i}]": one for i, one in enumerate(self.perturb)}
+        if self.closed_units:
+            found["closed_units"] = Perturbation(gate="reinstatement", units=self.closed_units, set=0.0)
+        return found
 
 
 @settings

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .core import Inputs, InputSizes, State
+from .core import Hook, Inputs, InputSizes, State
 from .cores import make_core
 from .dnd import Dictionary
 from .encoders import make_encoder
@@ -102,11 +102,15 @@ class Agent(nn.Module):
         memory = self.spec.model.memory
         return Dictionary(lives, memory, memory.key_size or self.spec.cue_size, self.core.recall_size)
 
-    def act(self, seen: Seen, state: State) -> tuple[Tensor, State]:
-        """One step of B episodes; returns the core's output [B, H] (for `policy` and `value`) and the next state."""
+    def act(self, seen: Seen, state: State, hook: Hook | None = None) -> tuple[Tensor, State]:
+        """One step of B episodes; returns the core's output [B, H] (for `policy` and `value`) and the next state.
+
+        With a `hook` by `Core.step_through`.
+        """
         if seen.first is not None:
             state = self.core.reset(state, seen.first)
-        return self.core.step(self._inputs(seen), state)
+        inputs = self._inputs(seen)
+        return self.core.step(inputs, state) if hook is None else self.core.step_through(inputs, state, hook)
 
     def unroll(self, seen: Seen, state: State) -> tuple[Tensor, Tensor]:
         """T steps of B episodes: policy's parameters [T, B, P] and values [T, B]. `seen.first` may be True anywhere."""

@@ -16,11 +16,11 @@ from ...envs import registry
 from ...envs.groups import groups_of
 from ...envs.memory import memory_figures
 from ...envs.tensors import NoTensorTaskError
-from ...envs.trials import Evaluation
+from ...envs.trials import Evaluation, Reference
 from ...learner import snapshot
 from ...learner.batch import resolve_device
 from ...learner.checkpoint import Checkpoint
-from ...models.lesion import close_gates
+from ...models.perturbation import Interventions
 from ...models.process import use_one_core
 from ...replay.trajectory import Array
 from ..config import ConfigError, TrainConfig, task_settings
@@ -30,6 +30,7 @@ from .activity_file import in_words
 from .film import column_names, with_thoughts
 from .folder import RunFolder
 from .measures import flatten, results_table
+from .perturbing import CONTROL, acted, described
 from .recording import LOOK_EPISODES, Recording, recording
 from .trial_table import TrialTable
 
@@ -47,6 +48,7 @@ FILM = "episode.gif"
 BOOK_KEEPING = {
     "task",
     "seed",
+    "perturbations",
     "episodes",
     "analysed_episodes",
     "env_steps",
@@ -75,7 +77,7 @@ def evaluate_checkpoint(
         ConfigError: if the checkpoint's agent does not fit the task (another size of observation or action), or the
             disk has no room for what is to be recorded.
     """
-    worker = _prepared(_worker(config, checkpoint), config, checkpoint)
+    worker = _prepared(_worker(config, checkpoint), checkpoint)
     task, settings = task_played(config)
     total = config.evaluate.episodes
     with console.status("evaluating") as status, contextlib.ExitStack() as opened:
@@ -91,7 +93,9 @@ def evaluate_checkpoint(
             watch,
         )
         measures = table.measures()
+    done = {"perturbations": found} if (found := acted(worker, config, int(recorder.lengths.sum()))) else {}
     played = {
+        **done,
         "analysed_episodes": table.analysed_episodes,
         "return": float(recorder.returns.mean()),
         "episode_length": float(recorder.lengths.mean()),
@@ -105,12 +109,13 @@ def _watched(
 ) -> contextlib.AbstractContextManager[Callable[[Replayed], None]]:
     """See `recording`."""
     few = dataclasses.replace(config.evaluate, envs=min(config.evaluate.envs, LOOK_EPISODES))
-    probe = _prepared(_worker(dataclasses.replace(config, evaluate=few), checkpoint), config, checkpoint)
+    probe = _prepared(_worker(dataclasses.replace(config, evaluate=few), checkpoint), checkpoint)
     return recording(asked, config, checkpoint, probe)
 
 
 def _spec(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> WorkerSpec:
     """Of a worker that plays the evaluation's task."""
+    perturbations = config.evaluate.perturbations.values()
     return WorkerSpec(
         task=config.task_name,
         task_options=config.evaluation_task_options,
@@ -120,13 +125,17 @@ def _spec(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_len
         seed=config.seed,
         actor_id=EVALUATION_STREAM,
         greedy=config.evaluate.greedy,
+        interventions=Interventions(tuple(perturbations), config.algo.discount) if perturbations else None,
     )
 
 
 def _worker(config: TrainConfig, checkpoint: Checkpoint) -> Worker:
-    """What plays the evaluation: where the training was played, if there is such a device here and the task allows."""
+    """What plays the evaluation: where the training was played, if there is such a device here and the task allows.
+
+    Under perturbations it plays on the host.
+    """
     spec = _spec(config, checkpoint, min(config.evaluate.envs, config.evaluate.episodes), UNROLL)
-    if config.actors.device == "learner":
+    if config.actors.device == "learner" and not config.evaluate.perturbations:
         device = resolve_device("cpu" if config.learner.device == "cpu" else "auto")
         with contextlib.suppress(NoTensorTaskError):  # such as an agent of our own screen in the real game
             return DeviceRollout(spec, device, config.learner.bf16)
@@ -136,7 +145,7 @@ def _worker(config: TrainConfig, checkpoint: Checkpoint) -> Worker:
 W = TypeVar("W", RolloutWorker, Worker)
 
 
-def _prepared(worker: W, config: TrainConfig, checkpoint: Checkpoint) -> W:
+def _prepared(worker: W, checkpoint: Checkpoint) -> W:
     """The worker with a checkpoint's weights."""
     use_one_core()
     agent = snapshot.agent_of(checkpoint)
@@ -146,20 +155,20 @@ def _prepared(worker: W, config: TrainConfig, checkpoint: Checkpoint) -> W:
             f"this task has shape {worker.agent.spec.obs_shape} and {worker.agent.spec.actions}"
         )
     worker.agent.load_state_dict(snapshot.agent_tensors(checkpoint))
-    if config.evaluate.closed_units:
-        try:
-            close_gates(worker.agent, config.evaluate.closed_units)
-        except ValueError as error:
-            raise ConfigError(f"closed_units: {error}") from error
     return worker
 
 
 def evaluate_run(
-    folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder
+    folder: RunFolder,
+    config: TrainConfig,
+    checkpoint: Checkpoint,
+    output: RunFolder,
+    control: RunFolder | None = None,
 ) -> tuple[dict[str, Any], list[Path]]:
     """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`.
 
-    With `evaluate.record` `activity.nc` too; without, one of an evaluation before goes, since its trials went.
+    With `evaluate.record` `activity.nc` too; without, one of an evaluation before goes, since its trials went. With a
+    `control`, the folder of an evaluation of the same agent, it stands beside this one in the figures.
 
     Returns:
         The results, and the paths of the figures (PNG) and of the film.
@@ -184,8 +193,12 @@ def evaluate_run(
     output.write_results(results)
     with console.status("drawing"):
         task, settings = task_played(config)
-        pictures = output.write_figures(draw([as_evaluation(config, output, folder)], task, settings))
-        player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), config, checkpoint)
+        evaluations = [as_evaluation(config, output, folder)]
+        if control is not None:
+            here = dataclasses.replace(evaluations[0], group=output.path.name, history={})  # one training, one curve
+            evaluations = [here, as_evaluation(config, control, folder, CONTROL)]  # figures of one are of the first
+        pictures = output.write_figures(draw(evaluations, task, settings))
+        player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), checkpoint)
         names = column_names(registry.get(config.task_name), player.agent.spec.actions)
         frames = with_thoughts(film_episode(player), names)
         save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
@@ -231,10 +244,16 @@ def draw(evaluations: Sequence[Evaluation], task: registry.Task, settings: Any) 
     return drawn
 
 
-def show_results(config: TrainConfig, results: Mapping[str, Any], output: RunFolder) -> None:
-    """The table of results beside the ideal and published values, and where to look."""
+def show_results(
+    config: TrainConfig, results: Mapping[str, Any], output: RunFolder, control: RunFolder | None = None
+) -> None:
+    """The table of results beside those of a control, the ideal and published values, and where to look."""
     task, settings = task_played(config)
-    references = task.references(settings)
+    references = list(task.references(settings))
+    if control is not None:
+        references.insert(0, Reference(CONTROL, control.read_results(), "an evaluation of the same agent"))
+    for perturbation in results.get("perturbations", ()):
+        console.print(f"perturbed    {described(perturbation)}")
     shown = {k: v for k, v in results.items() if k not in BOOK_KEEPING and k not in long_measures(results)}
     title = f"{task.name}: {results['episodes']:,} fresh episodes, frozen weights"
     console.print(results_table(title, [shown], references))

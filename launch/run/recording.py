@@ -91,7 +91,7 @@ def check_room(path: Path, config: TrainConfig, probe: Worker, observation: bool
         lengths += unroll.report.lengths.tolist()
         played += 1
     length = float(np.mean(lengths)) if lengths else float(played * probe.spec.unroll_length)
-    columns = columns_of(Replayed.of(unroll, probe.agent, config.algo.discount), observation)
+    columns = columns_of(Replayed.of(unroll, probe.agent, config.algo.discount, probe.perturbed), observation)
     each, episodes = length * step_bytes(columns), config.evaluate.episodes
     place = next(folder for folder in path.absolute().parents if folder.is_dir())
     free = max(0, shutil.disk_usage(place).free - SPARE_BYTES)
@@ -122,7 +122,7 @@ def _attributes(asked: Recording, config: TrainConfig, checkpoint: Checkpoint, p
         "coded": ",".join(task.coded),
         "discount": config.algo.discount,
         "greedy": int(config.evaluate.greedy),
-        "closed_units": json.dumps(config.evaluate.closed_units),
+        "perturbations": json.dumps([one.declared() for one in config.evaluate.perturbations.values()]),
         "seed": config.seed,
         "checkpoint_updates": counters["updates"],
         "checkpoint_env_steps": counters["env_steps"],

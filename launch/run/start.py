@@ -20,12 +20,12 @@ from ...learner.pretrained import EncoderSpec, read_encoder
 from ...learner.reward_prediction import RewardPrediction
 from ...learner.snapshot import agent_of
 from ...models.agent import Agent, describe_difference
-from ...models.lesion import close_gates
 from ..config import ConfigError, TrainConfig, train_config
 from ..console import console, errors
 from ..engines.specs import agent_for
 from .folder import RunFolder
 from .mirror import Mirror, local_copy
+from .perturbing import check_perturbations
 from .places import fetched_mirror, mirror_of, new_mirror
 from .resume import AUTO, run_to_resume, settings_to_go_on_with
 from .storage import is_url
@@ -134,11 +134,7 @@ def check(config: TrainConfig) -> None:
         evaluated = registry.make_vector(config.task_name, playing, **config.evaluation_task_options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    try:
-        if config.evaluate.closed_units:
-            close_gates(agent, config.evaluate.closed_units)
-    except ValueError as error:
-        raise ConfigError(f"evaluate.closed_units={shown(config.evaluate.closed_units)}: {error}") from error
+    check_perturbations(config, evaluated, "evaluate")
     difference = describe_difference(agent.spec, agent_spec(evaluated, config.model))
     if difference:
         raise ConfigError(

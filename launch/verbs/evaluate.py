@@ -13,12 +13,14 @@ from ...conf.checking import shown
 from ...conf.settings import Count, CountOrZero, Many, Name, Number, Seed, Text, settings
 from ...envs import registry
 from ...learner.checkpoint import Checkpoint, read
+from ...models.perturbation import Perturbation
 from ..config import ConfigError, TrainConfig, task_settings, train_config, verb_settings
 from ..console import console, errors
 from ..failures import reported
 from ..run.evaluation import evaluate_run, show_results
 from ..run.folder import RunFolder
-from ..run.places import TO_EVALUATE, run_at
+from ..run.perturbing import CONTROL, check_perturbations, control_of
+from ..run.places import TO_DRAW, TO_EVALUATE, run_at
 
 
 @settings
@@ -32,6 +34,8 @@ class EvaluateSettings:
     envs: Count | None = None
     greedy: bool | None = None
     seed: Seed | None = None
+    perturb: Many[Perturbation] | None = None
+    control: Name | None = None
     closed_units: Many[CountOrZero] | None = None
     closed_above: Number | None = None
     record: bool = False
@@ -39,18 +43,31 @@ class EvaluateSettings:
     task: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        lesioned = self.closed_units is not None or self.closed_above is not None
         if self.closed_units is not None and self.closed_above is not None:
             raise ValueError(f"closed_above={self.closed_above:g}: give either closed_units or closed_above")
-        if lesioned and self.name is None:
-            raise ValueError("name: the results of a lesioned agent need a place of their own: name=<name>")
+        if self.perturbed and self.name is None:
+            raise ValueError("name: the results of a perturbed agent need a place of their own: name=<name>")
+        if self.control is not None and not self.perturbed:
+            raise ValueError(f"control={self.control}: there is nothing to hold against it: give perturb")
+        if self.perturbed and self.name in (CONTROL, self.control):
+            raise ValueError(f"name={self.name}: the evaluation that it is held against is called so")
         if "name" in self.task:
             raise ValueError(f"task.name={shown(self.task['name'])}: an agent is evaluated on the task of its training")
+
+    @property
+    def perturbed(self) -> bool:
+        """Whether something is done to the agent."""
+        return bool(self.perturb or self.closed_units or self.closed_above is not None)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those of the run that are read, as patterns."""
+        return (*TO_EVALUATE, *TO_DRAW, f"evaluations/{self.control}/*") if self.perturbed else TO_EVALUATE
 
 
 def _config(folder: RunFolder, told: EvaluateSettings) -> TrainConfig:
     config = train_config(folder.read_config())
-    as_told = ("episodes", "envs", "greedy", "record_observation")
+    as_told = ("episodes", "envs", "greedy", "perturb", "record_observation")
     changes: dict[str, Any] = {name: value for name in as_told if (value := getattr(told, name)) is not None}
     if (units := _closed_units(folder, told)) is not None:
         changes["closed_units"] = units
@@ -61,9 +78,11 @@ def _config(folder: RunFolder, told: EvaluateSettings) -> TrainConfig:
     options = changed.evaluation_task_options
     task_settings({"name": config.task_name, **options})
     try:
-        registry.make_vector(config.task_name, min(changed.evaluate.envs, changed.evaluate.episodes), **options)
+        playing = min(changed.evaluate.envs, changed.evaluate.episodes)
+        env = registry.make_vector(config.task_name, playing, **options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    check_perturbations(changed, env)
     return changed
 
 
@@ -104,9 +123,11 @@ def main(composed: DictConfig) -> None:
     """Entry point of the verb; see the module's text."""
     with reported():
         told = verb_settings(EvaluateSettings, composed)
-        with run_at(told.run, TO_EVALUATE) as folder:
+        with run_at(told.run, told.files) as folder:
             config = _config(folder, told)
+            checkpoint = _checkpoint(folder, told.checkpoint)
+            control = control_of(folder, config, checkpoint, told.control) if told.perturbed else None
             output = folder.evaluation_called(told.name) if told.name else folder
-            results, _ = evaluate_run(folder, config, _checkpoint(folder, told.checkpoint), output)
+            results, _ = evaluate_run(folder, config, checkpoint, output, control)
             console.print(f"run folder   {folder.location}", style="dim", markup=False)
-            show_results(config, results, output)
+            show_results(config, results, output, control)

@@ -1,4 +1,4 @@
-"""Analyses of an agent's memory: measures in closed form, maps and components of known tables, lesions."""
+"""Analyses of an agent's memory: measures in closed form, maps and components of known tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from prefrontal.envs.memory import (
 from prefrontal.envs.trials import Evaluation
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen
 from prefrontal.models.dnd import MemoryConfig
-from prefrontal.models.lesion import close_gates
 from prefrontal.models.policy import discrete
 
 
@@ -103,22 +102,3 @@ def test_gates_are_those_of_the_recurrence():
             without = agent.act(Seen(*others, (torch.zeros_like(recall),)), carried)[1]
             torch.testing.assert_close(gate[t] * recall, with_recall[1] - without[1], atol=IDENTITY, rtol=0)
             carried = with_recall
-
-
-def test_closed_gates_let_nothing_in():
-    agent = episodic_agent()
-    seen, state = inputs(agent)
-    other = seen._replace(recall=(torch.randn_like(seen.recall[0]),))
-    close_gates(agent, [3, 17])
-    gate = agent.reinstatement_gate(seen, state)
-    assert (gate[..., [3, 17]] == 0).all()
-    assert (gate[..., :3] > 0).all()
-    close_gates(agent, range(48))
-    assert torch.equal(agent.unroll(seen, state)[0], agent.unroll(other, state)[0])
-
-
-def test_lesions_that_cannot_be_are_named():
-    with pytest.raises(ValueError, match="the units are 0 to 47"):
-        close_gates(episodic_agent(), [48])
-    with pytest.raises(ValueError, match="'lstm' has no reinstatement gates"):
-        close_gates(Agent(AgentSpec((3,), discrete(2), ModelConfig())), [0])

@@ -13,7 +13,6 @@ from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen, describ
 from prefrontal.models.core import Inputs, InputSizes, RecurrentLayer
 from prefrontal.models.ep_lstm import GATES, EpLSTM
 from prefrontal.models.kernels import library, unroll
-from prefrontal.models.lesion import close_gates
 from prefrontal.models.policy import discrete
 from torch import Tensor, nn
 
@@ -123,15 +122,16 @@ def test_saturated_gates_are_what_torch_says(kind, size, level):
 
 @compiled
 def test_a_closed_gate_lets_nothing_in(level):
-    """Of a lesioned agent: exactly what it does without a memory's recall."""
+    """A gate whose sigmoid is 0 in float32: exactly what the agent does without a memory's recall."""
     torch.manual_seed(0)
     agent = Agent(AgentSpec((3,), discrete(2), ModelConfig(core="ep_lstm", hidden_sizes=(20,)), cue_size=4))
-    close_gates(agent, range(20))
+    rows = torch.arange(20) + GATES.index("reinstatement") * 20
+    with torch.no_grad():
+        agent.core.bias[rows] = -1e4
     first, action = torch.rand(9, 4) < 0.2, torch.randint(0, 2, (9, 4))
     seen = Seen(torch.randn(9, 4, 3), action, torch.rand(9, 4), first, (torch.randn(9, 4, 20),))
     nothing = seen._replace(recall=(torch.zeros(9, 4, 20),))
     assert torch.equal(agent.outputs(seen, agent.initial_state(4)), agent.outputs(nothing, agent.initial_state(4)))
-    rows = torch.arange(20) + GATES.index("reinstatement") * 20
     agent.outputs(seen, agent.initial_state(4)).sum().backward()
     assert (agent.core.w_hidden.grad[rows] == 0).all()
 

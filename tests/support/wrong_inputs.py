@@ -189,7 +189,49 @@ def others() -> list[WrongInput]:
             "fit recovery=3",
         ),
         "closed_units": (f"evaluate run={RUN} closed_units=[3] name=lesion",),
-        "name": (f"evaluate run={RUN} closed_units=[3]", f"evaluate run={RUN} closed_above=.5"),
+        "name": (
+            f"evaluate run={RUN} closed_units=[3]",
+            f"evaluate run={RUN} closed_above=.5",
+            f"evaluate run={RUN} perturb=[{{units:[3],set:0}}]",
+        ),
+        **{
+            named: (f"evaluate run={RUN} name=perturbed perturb=[{told}]",)
+            for named, told in {
+                "perturb[0].units=[48]: there is no unit 48; the units are 0 to 47": "{units:[48],set:0}",
+                "perturb[0].gate=frget: there is no such gate; did you mean forget?": "{gate:frget,set:0}",
+                "perturb[0].gate=reinstatement: there is no such gate": "{gate:reinstatement,set:0}",
+                "perturb[0].layer=2: the core has 1 layer": "{units:[1],layer:2,set:0}",
+                "perturb[0].when=stat==1: stat: there is no such column; did you mean state?": (
+                    "{units:[1],set:0,when:'stat==1'}"
+                ),
+                "perturb[0].when=state=='a': state == 'a' compares a text": "{units:[1],set:0,when:\"state=='a'\"}",
+                "perturb[0].when=state==: no expression that can be read": "{units:[1],set:0,when:'state=='}",
+                "perturb[0].when=exec('1'): exec('1') cannot stand there": "{units:[1],set:0,when:\"exec('1')\"}",
+                "perturb[0].sett: there is no such setting; did you mean perturb[0].set?": "{units:[1],sett:0}",
+                "perturb[0].set=nan: a number": "{units:[1],set:nan}",
+                "perturb[0].set=1e+39: a number, -1e+06 to 1e+06": "{units:[1],set:1e39}",
+                "perturb[0].set=0.0 and add=1.0: give one of set, add, scale, noise": "{units:[1],set:0,add:1}",
+                "perturb[0].set: give one of set, add, scale, noise": "{units:[1]}",
+                "perturb[0].set=2: a gate lies between 0 and 1": "{gate:forget,set:2}",
+                "perturb[0].input=reward: one of prev_reward, rpe": "{input:reward,set:0}",
+                "perturb[0].input=rpe: goes without units": "{input:rpe,set:0,units:[1]}",
+                "perturb[0].units: there is nothing to change": "{set:0}",
+                "perturb[1].units=[]: give at least one unit": "{units:[1],set:0},{units:[],set:0}",
+                "perturb[0]=3: settings by name (units, gate": "3",
+            }.items()
+        },
+        "perturb={units:[1],set:0}: a list of settings by name": (
+            f"evaluate run={RUN} name=perturbed perturb={{units:[1],set:0}}",
+        ),
+        "control=none": (f"evaluate run={RUN} name=perturbed perturb=[{{units:[1],set:0}}] control=none",),
+        "name=control: the evaluation that it is held against is called so": (
+            f"evaluate run={RUN} name=control perturb=[{{units:[1],set:0}}]",
+        ),
+        "name=one: the evaluation that it is held against is called so": (
+            f"evaluate run={RUN} name=one control=one perturb=[{{units:[1],set:0}}]",
+        ),
+        "control=other: there is nothing to hold against it": (f"evaluate run={RUN} control=other",),
+        "evaluate.perturb[0].units=[48]": ("train cluster=none evaluate.perturb=[{units:[48],set:0}]",),
         "checkpoint=none": (f"evaluate run={RUN} checkpoint=none",),
         "observations of shape": (f"evaluate run={RUN} task.steps_per_trial=3",),
         "evaluate.task": ("train cluster=none +evaluate.task.steps_per_trial=3", "train +evaluate.task.nosuch=1"),
