@@ -17,7 +17,7 @@ from ...envs.registry import Task
 from ...envs.tables import Subject
 from ...envs.trials import Evaluation
 from ..config import ConfigError, TrainConfig, task_settings, train_config
-from ..console import console, errors
+from ..console import console, errors, shell
 from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures, task_played
 from .folder import NotARunFolderError, RunFolder
 from .measures import flatten, results_table
@@ -37,14 +37,15 @@ def _matches(pattern: str) -> list[str]:
     return sorted(runs or matches)  # a pattern also matches what lies beside the runs
 
 
-def _folders(pattern: str, opened: ExitStack) -> list[RunFolder]:
+def _folders(pattern: str, opened: ExitStack, beside: Sequence[str]) -> list[RunFolder]:
     paths = _matches(pattern)
     if not paths:
         raise NotARunFolderError(f"nothing matches run={pattern}")
     folders = []
+    wanted = (*TO_DRAW, *(f"evaluations/{name}/*" for name in beside))
     for path in paths:
         try:
-            folder = opened.enter_context(run_at(path, TO_DRAW))
+            folder = opened.enter_context(run_at(path, wanted))
             folder.read_trials()
             folders.append(folder)
         except NotARunFolderError as error:
@@ -71,8 +72,10 @@ def _groups(configs: list[TrainConfig]) -> list[str]:
     return [c.model.agent_name + (f", {c.algo.name}" if several else "") for c in configs]
 
 
-def redraw(played: Played) -> None:
+def redraw(played: Played, beside: Sequence[str] = ()) -> None:
     """Draw the figures of the runs that match and of a table of others, into `played.out`.
+
+    With `beside`, names of evaluations, those of each run are drawn too, as a group of this name.
 
     By default that is the run's folder, the one that holds them all, or one beside the table. Several are merged:
     seeds of an agent, and subjects of a group, give mean and SD, agents and groups stand side by side; tables are
@@ -80,20 +83,21 @@ def redraw(played: Played) -> None:
 
     Raises:
         NotARunFolderError: if nothing that matches is an evaluated run.
-        ConfigError: if the runs are not of one task, or the table cannot be read.
+        ConfigError: if the runs are not of one task or lack an evaluation, or the table cannot be read.
     """
     with ExitStack() as opened:
-        runs = evaluated_runs(played, opened)
+        runs = evaluated_runs(played, opened, beside)
         task, settings = runs.task, runs.settings
         subjects = subjects_of(played, task, settings)
-        evaluations = [*runs.evaluations, *(Evaluation(one.trials, {}, one.name, one.group) for one in subjects)]
+        others = [Evaluation(one.trials, {}, one.name, one.group) for one in subjects]
+        evaluations = [*runs.evaluations, *others]
         merged = opened.enter_context(output_at(played.out or _default_output(played, runs.folders)))
         paths = merged.write_figures(draw(evaluations, task, settings))
         if len(evaluations) > 1 or subjects:
             measures = task.compared or (task.headline,) if len(groups_of(evaluations)) > 1 else ()
             comparison = {name: compare(evaluations, task.summarise, settings, name) for name in measures}
             results = [
-                {"agent": e.group, **f.read_results()} for e, f in zip(runs.evaluations, runs.folders, strict=True)
+                {"agent": e.group, **f.read_results()} for e, f in zip(runs.evaluations, runs.places, strict=True)
             ]
             results += [_results_of(subject, task, settings) for subject in subjects]
             merged.write_results({"runs": results, "comparison": comparison}, "merged_results.json")
@@ -109,26 +113,50 @@ class EvaluatedRuns:
     task: Task
     settings: Any
     folders: Sequence[RunFolder]
+    """Of the runs."""
+    places: Sequence[RunFolder]
+    """Where their evaluations lie: their own, then those that have names."""
     evaluations: Sequence[Evaluation]
-    """One a folder; groups are agents."""
+    """One a place; groups are agents, and the names."""
 
 
-def evaluated_runs(played: Played, opened: ExitStack) -> EvaluatedRuns:
+def evaluated_runs(played: Played, opened: ExitStack, beside: Sequence[str] = ()) -> EvaluatedRuns:
     """The runs that match `played.run`, and their task (without runs: `played.task`).
+
+    Their evaluations called `beside` are there as runs of their own are.
 
     Raises:
         NotARunFolderError: if nothing that matches is an evaluated run.
-        ConfigError: if they are not of one task, or there is no such task.
+        ConfigError: if they are not of one task or lack an evaluation, or there is no such task.
     """
     if played.run is None:
         settings = task_settings(played.task)
-        return EvaluatedRuns(registry.get(str(played.task["name"])), settings, (), ())
-    folders = _folders(played.run, opened)
+        return EvaluatedRuns(registry.get(str(played.task["name"])), settings, (), (), ())
+    folders = _folders(played.run, opened, beside)
     configs = [train_config(folder.read_config()) for folder in folders]
     _one_task(configs, folders)
     groups = _groups(configs)
     evaluations = [as_evaluation(c, f, f, group) for f, c, group in zip(folders, configs, groups, strict=True)]
-    return EvaluatedRuns(*task_played(configs[0]), folders, evaluations)
+    places, several = list(folders), len(set(groups)) > 1
+    for name in beside:
+        for folder, own in zip(folders, evaluations[: len(folders)], strict=True):
+            places.append(named := _evaluation_called(name, folder))
+            group = f"{own.group}, {name}" if several else name
+            evaluations.append(Evaluation(named.read_trials(), {}, own.label, group, named.read_memory()))
+    return EvaluatedRuns(*task_played(configs[0]), folders, places, evaluations)
+
+
+def _evaluation_called(name: str, folder: RunFolder) -> RunFolder:
+    """Of a run.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    named = folder.evaluation_called(name)
+    if not (named.evaluation.is_file() and named.results.is_file()):
+        way_out = shell(run=folder.location, name=name)
+        raise ConfigError(f"evaluations={name}: {folder.location} has none of it: prefrontal evaluate {way_out} ...")
+    return named
 
 
 def _default_output(played: Played, folders: Sequence[RunFolder]) -> str:

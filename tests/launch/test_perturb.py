@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -91,6 +92,24 @@ def test_a_control_is_of_the_same_task_and_agent(trained, tmp_path):
     output = call(tmp_path, *blind, "name=other", "task.common=0.7", "control=common")
     assert "control" in output
     assert "warning" not in output
+
+
+def test_evaluations_of_several_runs_are_merged(trained, tmp_path):
+    """Each run's own and its perturbed one, as two groups that are tested against each other."""
+    for seed in (0, 1):
+        run = tmp_path / "runs" / str(seed)
+        shutil.copytree(trained, run, ignore=shutil.ignore_patterns("evaluations"))
+        for name, value in (("blind", 0), ("paid", 1)):
+            told = f"perturb=[{{input: prev_reward, set: {value}}}]"
+            call(tmp_path, "evaluate", f"run={run}", f"name={name}", f"seed={seed + 2}", "episodes=8", told)
+    output = call(tmp_path, "figures", f"run={tmp_path}/runs/*", "evaluations=[blind,paid]")
+    merged = json.loads((tmp_path / "runs" / "merged_results.json").read_text())
+    assert [run["agent"] for run in merged["runs"]] == ["lstm"] * 2 + ["blind"] * 2 + ["paid"] * 2
+    assert [run["episodes"] for run in merged["runs"]] == [40, 40, 8, 8, 8, 8]
+    tests = merged["comparison"]["reward_per_trial"]
+    assert {"lstm_vs_blind", "lstm_vs_paid", "blind_vs_paid"} < tests.keys()
+    assert tests["blind"]["seeds"] == 2
+    assert "two_step, paid: 2 runs, 16 episodes" in output
 
 
 def test_a_run_may_be_evaluated_under_perturbations(tmp_path):

@@ -230,6 +230,8 @@ def others() -> list[WrongInput]:
         "name=one: the evaluation that it is held against is called so": (
             f"evaluate run={RUN} name=one control=one perturb=[{{units:[1],set:0}}]",
         ),
+        "evaluations=none: ": (f"figures run={RUN} evaluations=[none]",),
+        "evaluations=[one]: there is no run": (f"figures trials={TABLE} task.name=two_step evaluations=[one]",),
         "control=other: there is nothing to hold against it": (f"evaluate run={RUN} control=other",),
         "evaluate.perturb[0].units=[48]": ("train cluster=none evaluate.perturb=[{units:[48],set:0}]",),
         "checkpoint=none": (f"evaluate run={RUN} checkpoint=none",),
