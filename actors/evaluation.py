@@ -41,8 +41,18 @@ class Replayed:
 
     @classmethod
     @torch.inference_mode()
-    def of(cls, unroll: Unroll, agent: Agent, discount: float, perturbed: PerturbedActing | None = None) -> Replayed:
-        """Replay an unroll; of one that was `perturbed`, the last that was played, see what was made."""
+    def of(
+        cls,
+        unroll: Unroll,
+        agent: Agent,
+        discount: float,
+        perturbed: PerturbedActing | None = None,
+        reward_scale: float = 1.0,
+    ) -> Replayed:
+        """Replay an unroll; of one that was `perturbed`, the last that was played, see what was made.
+
+        The agent's values are in the unit of its training, `reward_scale`; here they are told in units of reward.
+        """
         batch = make_batch([unroll.trajectory], [], agent.value.weight.device)
         made = None
         if perturbed is None:
@@ -56,6 +66,7 @@ class Replayed:
             if batch.last is not None:
                 where = batch.last.time, batch.last.row
                 following = following.index_put(where, agent.value(made.beyond[where]).squeeze(-1))
+        value, following = value / reward_scale, following / reward_scale
         rpe = batch.reward + discount * batch.discount * following - value[:-1]
         return cls(unroll, agent, batch, policy, value, rpe, made)
 
@@ -79,6 +90,7 @@ def evaluate(
     worker: RolloutWorker | DeviceRollout,
     episodes: int,
     discount: float,
+    reward_scale: float = 1.0,
     progress: Callable[[int], None] | None = None,
     take: Callable[[dict[str, Array]], None] | None = None,
     watch: Callable[[Replayed], None] | None = None,
@@ -95,6 +107,7 @@ def evaluate(
         worker: plays; its unroll length does not matter.
         episodes: how many complete episodes to record.
         discount: of the reward-prediction error.
+        reward_scale: the unit in which the agent was trained; values are told in units of reward.
         progress: called now and then with the number of episodes complete.
         take: is given the table in parts, see `TrialRecorder.take`; the recorder keeps returns and lengths only.
         watch: is given every unroll, one after the other, the first one from the start of all episodes.
@@ -102,7 +115,7 @@ def evaluate(
     recorder = TrialRecorder(worker.env.info_spec, worker.spec.num_envs, episodes)
     while not recorder.done:
         unroll = worker.unroll()
-        replayed = Replayed.of(unroll, worker.agent, discount, worker.perturbed)
+        replayed = Replayed.of(unroll, worker.agent, discount, worker.perturbed, reward_scale)
         if watch is not None:
             watch(replayed)
         batch, told = replayed.batch, dict(unroll.info)

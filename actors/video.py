@@ -38,10 +38,11 @@ class Film:
 
 
 @torch.inference_mode()
-def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
+def film_episode(worker: RolloutWorker, most: int = 400, reward_scale: float = 1.0) -> Film:
     """One episode of a worker with one environment and an unroll of one step, or its first `most` steps.
 
-    The last frame is the one before the step that ends the episode, after which autoreset shows the next one.
+    The last frame is the one before the step that ends the episode, after which autoreset shows the next one. Values
+    are told in units of reward, of an agent that was trained with `reward_scale`.
 
     Raises:
         ValueError: for a worker of another size.
@@ -57,7 +58,7 @@ def film_episode(worker: RolloutWorker, most: int = 400) -> Film:
         picture = None if seen_as_shown else worker.env.render()
         unroll = worker.unroll()
         played = unroll.trajectory
-        replayed = Replayed.of(unroll, worker.agent, 0.0, worker.perturbed)
+        replayed = Replayed.of(unroll, worker.agent, 0.0, worker.perturbed, reward_scale)
         policy, value = replayed.policy, replayed.value
         obs = on_host(played.obs)[0, 0]
         step = {

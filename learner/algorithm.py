@@ -79,6 +79,8 @@ class AlgorithmConfig:
     learning_rate: ScheduledConfig = field(default_factory=lambda: ScheduledConfig(7e-3))
     entropy_weight: ScheduledConfig = field(default_factory=lambda: ScheduledConfig(0.05, 0.0))
     value_weight: NonNegative = 0.05
+    reward_scale: Positive = 1.0
+    """What a reward of 1 is to the learner; values of the network are in this unit."""
     reward_prediction: NonNegative = 0.0
     """Weight of the auxiliary loss of that name, see `learner.reward_prediction`; 0 is off."""
     max_grad_norm: Positive | None = None

@@ -119,7 +119,8 @@ def returns_of(
     """Value targets and advantages [T, B], of log importance ratios [T, B] and values [T+1, B]."""
     continues = ~batch.first[1:]
     discount = batch.discount * config.discount
-    args = (batch.reward, discount, value[:-1], next_values(agent, batch, value), continues)
+    reward, following = config.reward_scale * batch.reward, next_values(agent, batch, value)
+    args = (reward, discount, value[:-1], following, continues)
     if config.returns == "vtrace":
         corrected = vtrace(log_rho, *args, config.lambda_, config.rho_clip, config.c_clip)
         return corrected.target, corrected.advantage

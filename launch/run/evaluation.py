@@ -88,6 +88,7 @@ def evaluate_checkpoint(
             worker,
             total,
             config.algo.discount,
+            config.algo.reward_scale,
             lambda done: status.update(f"evaluating: {done}/{total} episodes"),
             table.add,
             watch,
@@ -200,7 +201,7 @@ def evaluate_run(
         pictures = output.write_figures(draw(evaluations, task, settings))
         player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), checkpoint)
         names = column_names(registry.get(config.task_name), player.agent.spec.actions)
-        frames = with_thoughts(film_episode(player), names)
+        frames = with_thoughts(film_episode(player, reward_scale=config.algo.reward_scale), names)
         save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
     return results, [*pictures, output.figures / FILM]
 

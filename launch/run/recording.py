@@ -91,7 +91,9 @@ def check_room(path: Path, config: TrainConfig, probe: Worker, observation: bool
         lengths += unroll.report.lengths.tolist()
         played += 1
     length = float(np.mean(lengths)) if lengths else float(played * probe.spec.unroll_length)
-    columns = columns_of(Replayed.of(unroll, probe.agent, config.algo.discount, probe.perturbed), observation)
+    algo = config.algo
+    replayed = Replayed.of(unroll, probe.agent, algo.discount, probe.perturbed, algo.reward_scale)
+    columns = columns_of(replayed, observation)
     each, episodes = length * step_bytes(columns), config.evaluate.episodes
     place = next(folder for folder in path.absolute().parents if folder.is_dir())
     free = max(0, shutil.disk_usage(place).free - SPARE_BYTES)

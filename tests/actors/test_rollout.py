@@ -162,10 +162,15 @@ def test_nonsense_from_an_environment_is_named(fault, message):
         worker.unroll()
 
 
-def test_evaluation_records_values_and_prediction_errors():
-    worker = lively(RolloutWorker(spec("two_step", {"trials": 10}, model=ModelConfig(), num_envs=4)))
-    recorder = evaluate(worker, 9, discount=0.5)
-    trials = recorder.trials()
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_evaluation_records_values_and_prediction_errors(scale):
+    """Both in units of reward, whatever the unit in which the agent was trained."""
+    told = []
+    for scale_of_one in (1.0, scale):
+        worker = lively(RolloutWorker(spec("two_step", {"trials": 10}, model=ModelConfig(), num_envs=4)))
+        told.append(evaluate(worker, 9, 0.5, scale_of_one).trials())
+    plain, trials = told
+    assert np.array_equal(trials["value"], plain["value"] / scale)
     assert len(trials["trial"]) == 90
     assert np.array_equal(trials["trial"], np.tile(np.arange(10), 9))
     last = trials["trial"] == 9

@@ -68,6 +68,23 @@ def test_truncation_bootstraps_from_the_real_last_observation(returns):
     assert target[t, b].item() == pytest.approx(expected, abs=bound)
 
 
+@pytest.mark.parametrize("returns", ["vtrace", "gae", "n_step", "td0"])
+def test_a_scale_of_rewards_is_the_same_as_smaller_rewards(returns):
+    """To the learner; the agent itself goes on to see rewards as they are, also in front of a last observation."""
+    worker = worker_for("faulty:TASK", {"length": 6, "truncate": True})
+    learner = learner_for(worker, returns=returns)
+    worker.load(0, learner.parameters_vector())
+    batch = learner.stage([worker.unroll().trajectory])
+    log_rho, value = torch.zeros(20, 8), torch.randn(21, 8, generator=torch.manual_seed(1))
+    scaled = dataclasses.replace(learner.config, reward_scale=0.25)
+    smaller = dataclasses.replace(batch, reward=0.25 * batch.reward)
+    # V of a real last observation sees the reward before it, which is not the same here: none is asked for.
+    found = returns_of(learner.agent, dataclasses.replace(batch, last=None), log_rho, value, scaled)
+    expected = returns_of(learner.agent, dataclasses.replace(smaller, last=None), log_rho, value, learner.config)
+    assert batch.reward.abs().sum() > 0
+    assert all(map(torch.equal, found, expected))
+
+
 def test_an_update_moves_the_policy_towards_what_paid():
     worker = worker_for("faulty:TASK")
     learner = learner_for(worker, learning_rate=ScheduledConfig(5e-3), entropy_weight=ScheduledConfig(0.0))
