@@ -99,13 +99,8 @@ def test_a_fault_that_happens_once_costs_one_restart(pool_of, tmp_path):
     while finished[-1].generation < len(faults):
         finished += collect(pool, 1)
     collect(pool, 6)
-    assert [generation for generation in range(6) if any(generation == unroll.generation for unroll in finished)] == [
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
+    # Those that raise have answered before; whose process dies may take an answer on its way along.
+    assert {unroll.generation for unroll in finished} - {faults.index("die")} == {1, 2, 3, len(faults)}
     assert pool.restarts == len(faults)
 
 
