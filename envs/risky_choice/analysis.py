@@ -9,7 +9,7 @@ import numpy as np
 from ..trials import Reference, Trials
 from ..vector import Array
 from .env import RiskyChoiceSettings
-from .planning import ideal_reward, plannable, prior, risky_by_trial
+from .planning import observer_reward, plannable, prior, risky_by_trial
 
 
 def conditions(settings: RiskyChoiceSettings) -> dict[str, Array]:
@@ -67,19 +67,19 @@ def analyse(trials: Trials, settings: RiskyChoiceSettings) -> dict[str, Any]:
     return {"risky_by_trial": {name: by_trial(trials, settings, within).tolist() for name, within in named}}
 
 
-def ideal_by_trial(settings: RiskyChoiceSettings, within: Array) -> Array:
-    """`by_trial` of the ideal observer, exact (up to the quadrature where p is uniform), [free]."""
+def ideal_by_trial(settings: RiskyChoiceSettings, within: Array, greedy: bool = False) -> Array:
+    """`by_trial` of the ideal (or the greedy) observer, exact (up to the quadrature where p is uniform), [free]."""
     values, weights = prior(settings)
     inside = (values >= within[0]) & (values <= within[1])
     if not inside.any():
         return np.full(settings.free, np.nan)
-    curves = [risky_by_trial(settings, float(p)) for p in values[inside]]
+    curves = [risky_by_trial(settings, float(p), greedy) for p in values[inside]]
     mean: Array = np.average(curves, axis=0, weights=weights[inside])
     return mean
 
 
 def references(settings: RiskyChoiceSettings) -> list[Reference]:
-    """The ideal observer (exact; where an episode can be planned), and the oracle that is told p."""
+    """The ideal and the greedy observer (exact; where an episode can be planned), and the oracle that is told p."""
     values, weights = prior(settings)
     named = conditions(settings)
     middle = settings.safe / settings.risky if settings.risky else 1.0
@@ -91,7 +91,13 @@ def references(settings: RiskyChoiceSettings) -> list[Reference]:
     risk = {name: float(within.mean() > middle) for name, within in named.items()}
     found = [Reference("oracle", {"reward_per_trial": oracle, "risky": risk, "invalid": 0.0}, "is told p")]
     if plannable(settings):
-        risk = {name: float(ideal_by_trial(settings, within).mean()) for name, within in named.items()}
-        ideal = {"reward_per_trial": ideal_reward(settings), "risky": risk, "invalid": 0.0}
-        found.insert(0, Reference("ideal observer", ideal, "exact, by dynamic programming"))
+        found = [_observer(settings, greedy=False), _observer(settings, greedy=True), *found]
     return found
+
+
+def _observer(settings: RiskyChoiceSettings, greedy: bool) -> Reference:
+    named = conditions(settings).items()
+    risk = {name: float(ideal_by_trial(settings, within, greedy).mean()) for name, within in named}
+    values = {"reward_per_trial": observer_reward(settings, greedy), "risky": risk, "invalid": 0.0}
+    name, source = ("greedy observer", "plans one trial") if greedy else ("ideal observer", "by dynamic programming")
+    return Reference(name, values, f"exact, {source}")

@@ -1,4 +1,4 @@
-"""Agents to hold a network against with a safe and a risky lever: ideal observer, Rescorla-Wagner, oracle, random."""
+"""Agents to hold a network against with a safe and a risky lever: two observers, Rescorla-Wagner, oracle, random."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..random_agent import RandomAgent
 from ..vector import Array, Mask, VectorTask
 from .env import FIXATE, RiskyChoiceEnv
-from .planning import plan
+from .planning import pulls_risky
 
 LEARNING_RATE, INVERSE_TEMPERATURE = 0.2, 3.0
 """Of the Rescorla-Wagner learner (softmax)."""
@@ -47,9 +47,11 @@ class Ideal(Random):
         ValueError: for episodes that are too long to plan.
     """
 
+    greedy = False
+
     def __init__(self, env: VectorTask) -> None:
         super().__init__(env)
-        self.go = plan(self.env.settings)[1]
+        self.go = pulls_risky(self.env.settings, self.greedy)
         self.pulls, self.wins, self.trial = (np.zeros(env.num_envs, dtype=int) for _ in range(3))
         self._at_levers = False
 
@@ -75,6 +77,12 @@ class Ideal(Random):
             self.trial += 1
 
 
+class Greedy(Ideal):
+    """Has the ideal observer's beliefs, but takes what pays more in this trial: it tries nothing out."""
+
+    greedy = True
+
+
 class RescorlaWagner(Random):
     """Values of the two levers, moved by prediction errors; a softmax chooses."""
 
@@ -97,4 +105,4 @@ class RescorlaWagner(Random):
         self.values[rows, lever] += LEARNING_RATE * (reward[rows] - self.values[rows, lever])
 
 
-BASELINES = {"ideal": Ideal, "rescorla_wagner": RescorlaWagner, "oracle": Oracle, "random": Random}
+BASELINES = {"ideal": Ideal, "greedy": Greedy, "rescorla_wagner": RescorlaWagner, "oracle": Oracle, "random": Random}

@@ -22,6 +22,7 @@ from ..plotting import (
     new_figure,
 )
 from ..trials import Evaluation
+from ..vector import Array
 from .analysis import by_trial, conditions, ideal_by_trial, references, summarise
 from .env import RiskyChoiceSettings
 from .planning import plannable
@@ -40,7 +41,7 @@ def figures(evaluations: Sequence[Evaluation], settings: RiskyChoiceSettings) ->
     yield "risky_by_trial", _draw_by_trial(played, settings)
     figure, (axis,) = new_figure(width=4.8)
     if draw_learning_curves(axis, groups_of(evaluations), "reward_per_trial"):
-        for reference, line in zip(references(settings), ("--", ":"), strict=False):
+        for reference, line in zip(references(settings), ("--", "-.", ":"), strict=False):
             axis.axhline(reference.values["reward_per_trial"], color=GREY, linestyle=line, label=reference.name)
         label(axis, "learning", "environment steps (millions)", "reward in a free trial")
         legend(axis, loc="lower right")
@@ -57,9 +58,9 @@ def _draw_shares(groups: Mapping[str, Sequence[Evaluation]], settings: RiskyChoi
         place = x + (number - (len(groups) - 1) / 2) * width
         name = group if len(groups) > 1 else "network"
         bars_with_dots(axis, place, runs, width, GROUP_COLORS[number % len(GROUP_COLORS)], name)
-    reference = references(settings)[0]
-    ideal = list(reference.values["risky"].values())
-    axis.hlines(ideal, x - 0.4, x + 0.4, color=INK, linewidth=1.6, label=reference.name)
+    for reference, line in zip(references(settings)[:2], ("-", ":"), strict=False):
+        shares = list(reference.values["risky"].values())
+        axis.hlines(shares, x - 0.4, x + 0.4, color=INK, linestyle=line, linewidth=1.6, label=reference.name)
     axis.set_xticks(x, [name.replace("p_", "p = " if settings.probabilities else "p ") for name in names])
     axis.set_ylim(0, 1)
     label(axis, "risky choices", "", "share of free trials")
@@ -69,18 +70,20 @@ def _draw_shares(groups: Mapping[str, Sequence[Evaluation]], settings: RiskyChoi
 
 def _draw_by_trial(groups: Mapping[str, Sequence[Evaluation]], settings: RiskyChoiceSettings) -> Figure:
     named = conditions(settings)
-    figure, axes = new_figure(max(1, len(groups)), 4.4)
-    for axis, (group, own) in itertools.zip_longest(axes, groups.items(), fillvalue=("", ())):
+    figure, axes = new_figure(max(1, len(groups)), 4.8)
+    shown: Mapping[str, Sequence[Evaluation]] = groups or {"": ()}
+    for axis, (group, own) in zip(axes, shown.items(), strict=True):
         for (name, within), color in zip(named.items(), itertools.cycle((BLUE, ORANGE, *GROUP_COLORS)), strict=False):
             _draw_curve(axis, own, settings, name, within, color)
         label(axis, group or "network", "free trial", "share of risky choices")
         axis.set_ylim(-0.02, 1.02)
-        legend(axis)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside right upper")
     return figure
 
 
 def _draw_curve(
-    axis: Axes, own: Sequence[Evaluation], settings: RiskyChoiceSettings, name: str, within: np.ndarray, color: str
+    axis: Axes, own: Sequence[Evaluation], settings: RiskyChoiceSettings, name: str, within: Array, color: str
 ) -> None:
     trial = np.arange(1, settings.free + 1)
     if own:

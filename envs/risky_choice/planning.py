@@ -70,9 +70,20 @@ def plan(settings: RiskyChoiceSettings) -> tuple[Array, Array]:
     return value, go
 
 
-def risky_by_trial(settings: RiskyChoiceSettings, p: float) -> Array:
-    """Share of risky choices of the ideal observer in each free trial where the probability is `p`; exact, [free]."""
+def pulls_risky(settings: RiskyChoiceSettings, greedy: bool = False) -> Array:
+    """Whether an observer pulls the risky lever, by trials to come, pulls and wins, as in `plan`.
+
+    Args:
+        settings: the task's.
+        greedy: it has the ideal observer's beliefs, but takes what pays more in this trial, as if it were the last.
+    """
     _, go = plan(settings)
+    return np.broadcast_to(go[1], go.shape) if greedy else go
+
+
+def risky_by_trial(settings: RiskyChoiceSettings, p: float, greedy: bool = False) -> Array:
+    """Share of risky choices of an observer in each free trial where the probability is `p`; exact, [free]."""
+    go = pulls_risky(settings, greedy)
     forced = settings.forced
     mass = np.zeros(forced + settings.free + 1)
     mass[0] = 1.0
@@ -93,9 +104,9 @@ def _pulled(mass: Array, p: float) -> Array:
     return after
 
 
-def ideal_reward(settings: RiskyChoiceSettings) -> float:
-    """Expected reward of the ideal observer in a free trial."""
-    rewards = [_reward(settings, p, float(risky_by_trial(settings, p).mean())) for p in prior(settings)[0]]
+def observer_reward(settings: RiskyChoiceSettings, greedy: bool = False) -> float:
+    """Expected reward of an observer in a free trial: the ideal one, or the greedy one."""
+    rewards = [_reward(settings, p, float(risky_by_trial(settings, p, greedy).mean())) for p in prior(settings)[0]]
     return float(np.dot(rewards, prior(settings)[1]))
 
 

@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 import pytest
 from prefrontal.envs import registry
-from prefrontal.envs.risky_choice.analysis import analyse, conditions, ideal_by_trial, references, summarise
+from prefrontal.envs.risky_choice.analysis import analyse, references, summarise
 from prefrontal.envs.risky_choice.baselines import BASELINES
 from prefrontal.envs.risky_choice.env import FIXATE, RiskyChoiceEnv, RiskyChoiceSettings
-from prefrontal.envs.risky_choice.planning import ideal_reward, plan, risky_by_trial
+from prefrontal.envs.risky_choice.planning import chance_of_win, observer_reward, plan, risky_by_trial
 from prefrontal.envs.trials import simulate
 
 
@@ -20,15 +20,20 @@ def episodes(name, settings, count, seed=0):
     return simulate(env, BASELINES[name](env), count, seed)[0]
 
 
-def test_the_ideal_observer_reaches_what_the_specification_says():
+def test_observers_reach_what_is_known_of_them():
+    """The greedy one, which plans a single trial, is worth 1.384 with shares of .79 and .04 in a simulation."""
     settings = RiskyChoiceSettings()
-    assert ideal_reward(settings) == pytest.approx(1.384, abs=5e-4)
-    assert risky_by_trial(settings, 0.5).mean() == pytest.approx(0.79, abs=5e-3)
-    assert risky_by_trial(settings, 0.125).mean() == pytest.approx(0.04, abs=5e-3)
-    uniform = RiskyChoiceSettings(probabilities=())
-    assert ideal_reward(uniform) == pytest.approx(2.07, abs=0.01)
-    shares = [ideal_by_trial(uniform, within).mean() for within in conditions(uniform).values()]
-    assert shares == pytest.approx([0.12, 0.87], abs=0.015)
+    assert observer_reward(settings, greedy=True) == pytest.approx(1.384, abs=3e-3)
+    assert risky_by_trial(settings, 0.5, greedy=True).mean() == pytest.approx(0.79, abs=5e-3)
+    assert risky_by_trial(settings, 0.125, greedy=True).mean() == pytest.approx(0.04, abs=5e-3)
+    assert observer_reward(settings) == pytest.approx(1.4312, abs=1e-4)
+
+
+def test_the_observers_agree_with_beta_binomial_counts_where_p_is_uniform():
+    settings = RiskyChoiceSettings(probabilities=(), forced=3, free=10)
+    chance = chance_of_win(settings)
+    assert all(chance[n, w] == pytest.approx((w + 1) / (n + 2), abs=1e-10) for n in range(13) for w in range(n + 1))
+    assert observer_reward(settings) > observer_reward(settings, greedy=True)
 
 
 @pytest.mark.parametrize("probabilities", [(0.125, 0.5), (0.1, 0.3, 0.35), (0.0, 1.0)])
@@ -57,18 +62,24 @@ def test_the_plan_is_the_best_of_all_that_can_be_done(probabilities):
     mean = sum(p**w * (1 - p) ** (2 - w) * (1, 2, 1)[w] * best(6, w, 2 - w) for p in values for w in range(3)) / len(
         values
     )
-    assert ideal_reward(settings) == pytest.approx(float(mean) / 6, abs=1e-12)
+    assert observer_reward(settings) == pytest.approx(float(mean) / 6, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["ideal", "oracle", "random"])
+@pytest.mark.parametrize("name", ["ideal", "greedy", "oracle", "random"])
 def test_baselines_reach_their_closed_forms(name):
     settings = RiskyChoiceSettings()
     measures = summarise(episodes(name, settings, 6000), settings)
-    known = {"ideal": ideal_reward(settings), "oracle": 1.5, "random": (1 + 4 * 0.3125) / 2}
+    known = {
+        "ideal": observer_reward(settings),
+        "greedy": observer_reward(settings, greedy=True),
+        "oracle": 1.5,
+        "random": (1 + 4 * 0.3125) / 2,
+    }
     assert measures["reward_per_trial"] == pytest.approx(known[name], abs=0.03)  # the SE is below .01
     assert measures["invalid"] == 0
-    if name == "ideal":
-        assert measures["risky"] == pytest.approx(references(settings)[0].values["risky"], abs=0.03)
+    if name in ("ideal", "greedy"):
+        expected = references(settings)[name == "greedy"].values["risky"]
+        assert measures["risky"] == pytest.approx(expected, abs=0.03)
 
 
 def test_levers_pay_and_are_forced_as_they_should_be():
