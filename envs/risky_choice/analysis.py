@@ -56,7 +56,8 @@ def by_trial(trials: Trials, settings: RiskyChoiceSettings, within: Array) -> Ar
     place = trials["trial"][mask] - 2 * settings.forced
     count = np.bincount(place, minlength=settings.free)
     risky = np.bincount(place, weights=trials["choice"][mask], minlength=settings.free)
-    return np.divide(risky, count, out=np.full(settings.free, np.nan), where=count > 0)
+    shares: Array = np.divide(risky, count, out=np.full(settings.free, np.nan), where=count > 0)
+    return shares
 
 
 def analyse(trials: Trials, settings: RiskyChoiceSettings) -> dict[str, Any]:

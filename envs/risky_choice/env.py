@@ -89,7 +89,7 @@ class RiskyChoiceEnv(VectorTask):
         return self._safe_side
 
     def _begin(self, which: Mask) -> None:
-        count, settings = np.count_nonzero(which), self.settings
+        count, settings = int(which.sum()), self.settings
         self._p = self._p.copy()
         if settings.probabilities:
             self._p[which] = self.rng.choice(np.array(settings.probabilities, dtype=np.float32), size=count)
@@ -112,7 +112,8 @@ class RiskyChoiceEnv(VectorTask):
         trial = np.minimum(self._trial, forced - 1)
         only = self._order[np.arange(self.num_envs), trial]
         there: Mask = (self._trial >= forced)[:, None] | (only[:, None] == np.arange(2))
-        return there & ~self._fixating[:, None]
+        there &= ~self._fixating[:, None]
+        return there
 
     def _observe(self) -> Array:
         obs = np.zeros((self.num_envs, 2 + self.settings.fixation), dtype=np.float32)
