@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := actors conf envs launch learner models replay
 
 .PHONY: help setup demo test lint unit soak bench tensorboard clean
 
@@ -27,8 +26,8 @@ test: setup lint unit  ## formatting, lint, types, layers, tests
 lint: setup  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(addprefix --package prefrontal.,$(PACKAGES))
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy --package prefrontal
+	PYTHONPATH=.ci/types $(BIN)/lint-imports --no-logo
 
 unit: setup  ## the tests alone, two files at a time
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

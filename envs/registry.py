@@ -7,6 +7,7 @@ in one `Task`. Light tasks are registered with Gymnasium on import of `prefronta
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import pkgutil
@@ -128,8 +129,10 @@ def get(name: str) -> Task:
     try:
         return tasks()[name]
     except KeyError:
+        close = difflib.get_close_matches(name, tasks(), n=1)
+        hint = f"; did you mean {close[0]}? The" if close else "; the"
         raise UnknownTaskError(
-            f"there is no task '{name}'; the tasks are: {', '.join(tasks())} (or package.module:TASK for your own)"
+            f"there is no task '{name}'{hint} tasks are: {', '.join(tasks())} (or package.module:TASK for your own)"
         ) from None
 
 

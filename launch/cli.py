@@ -9,11 +9,13 @@ import contextlib
 import difflib
 import importlib
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from types import FrameType
+
+from . import environment
+from .overrides import override
 
 VERBS = {
     "train": "train an agent, evaluate it, draw the figure (task=two_step model=lstm algo=impala ...)",
@@ -26,15 +28,6 @@ VERBS = {
     "tasks": "list the tasks",
     "bench": "measure learner, actors and the whole system on this machine",
 }
-
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",  # BLAS threads of several processes would fight for the same cores
-    "RAY_worker_niceness": "0",  # at Ray's default of 15 the workers starve beside a busy driver
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # the pool reports failures itself
-    "RAY_task_events_report_interval_ms": "0",  # a record of every call that nobody reads costs memory and time
-}
-"""Set before NumPy, torch, Ray or a launcher of Hydra starts anything; what the user has set stays."""
 
 HELP = """prefrontal: meta-reinforcement learning on the tasks of computational neuroscience
 
@@ -76,10 +69,9 @@ def called(arguments: Sequence[str]) -> int:
         hint = f"; did you mean {close[0]}?" if close else "."
         print(f"error: there is no verb '{verb}'{hint} There is: {', '.join(VERBS)}", file=sys.stderr)
         return 2
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    environment.set_for_good()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on to us instead of printing them
-    sys.argv = [f"prefrontal {verb}", *(_override(verb, argument) for argument in arguments)]
+    sys.argv = [f"prefrontal {verb}", *(override(verb, argument) for argument in arguments)]
     entry = importlib.import_module(f".verbs.{verb}", __package__).main
     told = importlib.import_module(".failures", __package__).told
     try:
@@ -109,35 +101,6 @@ def _interruptible() -> Iterator[None]:
     finally:
         if before is _end_at_once:
             signal.signal(signal.SIGINT, before)
-
-
-PATHS = ("run", "run.folder", "resume", "out", "data", "trials", "model.encoder_from", "bench.out")
-"""Settings whose values are taken as they are."""
-
-
-ADDING = ("evaluate", "figures", "fit")
-"""Verbs that take options of a task whose name they are not told by Hydra."""
-
-
-def _override(verb: str, argument: str) -> str:
-    """An argument in the form that Hydra's grammar wants.
-
-    Paths are quoted, since a run folder of a sweep may be called `seed=0,model=gru`. Some verbs know a task's options
-    only after they have read the run, and names of columns never: Hydra is told to add what it does not know.
-    """
-    name, equals, path = argument.partition("=")
-    if equals and name.lstrip("+") in PATHS and path not in ("", "null") and not _quoted(path):
-        return f"{name}='{_escaped(path)}'"
-    return f"++{argument}" if verb in ADDING and argument.startswith(("task.", "columns.", "columns={")) else argument
-
-
-def _escaped(text: str) -> str:
-    """As it stands between single quotes: backslashes before a quote, or at the end, are doubled."""
-    return re.sub(r"(\\+)$", r"\1\1", re.sub(r"(\\*)'", r"\1\1\'", text))
-
-
-def _quoted(text: str) -> bool:
-    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
 if __name__ == "__main__":

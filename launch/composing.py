@@ -1,13 +1,22 @@
-"""Hydra's own errors in a person's words: which setting, and what there is instead."""
+"""Settings composed by Hydra outside of its applications; its errors in a person's words."""
 
 from __future__ import annotations
 
+import contextlib
 import re
-import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.version import VersionBase
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ..conf.checking import joined, unknown
@@ -18,8 +27,48 @@ _GRAMMAR = (
 )
 
 
-def explained(error: BaseException) -> str | None:
-    """What was wrong with the command line or the YAML files; None for an error that is not Hydra's or OmegaConf's."""
+_ONE_AT_A_TIME = threading.Lock()
+
+_OF_AN_APPLICATION = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
+"""What Hydra keeps one of in a process."""
+
+
+def composed(name: str, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+    """The settings of the file `name` in `conf/` with overrides, and what Hydra says of itself.
+
+    Whatever Hydra holds for an application that runs in this process stays as it is. Threads may call this.
+
+    Raises:
+        HydraException, OmegaConfBaseException, ValueError: see `explained`.
+    """
+    with _ONE_AT_A_TIME, _hydra_of_our_own():
+        with initialize_config_module("prefrontal.conf", version_base="1.3"):
+            found = compose(name, list(overrides), return_hydra_config=True)
+        hydra = found.hydra
+        with open_dict(found):
+            del found["hydra"]
+    return found, hydra
+
+
+@contextlib.contextmanager
+def _hydra_of_our_own() -> Iterator[None]:
+    """Without the state of an application, which is there again afterwards."""
+    Plugins.instance()  # what it finds stays
+    before = Singleton._instances
+    Singleton._instances = {kind: one for kind, one in before.items() if kind not in _OF_AN_APPLICATION}
+    try:
+        yield
+    finally:
+        Singleton._instances = before
+
+
+def explained(error: BaseException, asked: Sequence[str]) -> str | None:
+    """What was wrong with the command line or the YAML files; None for an error that is not Hydra's or OmegaConf's.
+
+    Args:
+        error: any.
+        asked: overrides that were given.
+    """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return unknown(f"{group}={name}", (f"{group}={option}" for option in error.options), "choice")
@@ -27,14 +76,14 @@ def explained(error: BaseException) -> str | None:
         return f"{error.override}: not understood; {_GRAMMAR}"
     cause = error.__cause__
     if isinstance(error, HydraException) and isinstance(cause, OmegaConfBaseException) and cause.full_key:
-        asked = re.match(r"Could not override '(.+?)'", str(error))
-        return _of_a_setting(cause, asked[1] if asked else "")
+        named = re.match(r"Could not override '(.+?)'", str(error))
+        return _of_a_setting(cause, named[1] if named else "")
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {_first_line(error)}"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _of_several_values(str(error)) or " ".join(str(error).split())
     if isinstance(error, ValueError) and _raised_by_hydra(error.__traceback__):
-        return f"{_first_line(error)} (in: {' '.join(sys.argv[1:])})"
+        return f"{_first_line(error)} (in: {' '.join(asked)})"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a long command shows while it runs: one live line in a terminal, a plain line now and then elsewhere."""
+"""What a long command shows while it runs: one live line in a terminal or a notebook, elsewhere lines now and then."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import shlex
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.status import Status
 
 WIDTH = None if sys.stdout.isatty() else 120
 """Of tables; a file or a pipe has no width of its own."""
@@ -27,6 +29,12 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         reader_is_gone()
+
+    def status(self, status: RenderableType, **options: Any) -> Status:
+        """Nothing in a notebook, which would need a package of widgets for it."""
+        if self.is_jupyter:
+            return Console(quiet=True, force_jupyter=False).status(status, **options)
+        return super().status(status, **options)
 
 
 # Texts hold paths and what a person wrote: brackets and colons in them are no markup.
@@ -46,6 +54,8 @@ class ProgressLine:
 
     def __init__(self, total: int, done: int) -> None:
         self._live: Progress | None = None
+        self._shown: Any = None
+        """In a notebook: the output that is replaced."""
         self._task = None
         self._last_plain = time.monotonic()
         self._started, self._done_at_start, self._total = time.monotonic(), done, total
@@ -74,8 +84,22 @@ class ProgressLine:
         """Show how much is done, and `text`."""
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=done, description=text)
+        elif console.is_jupyter:
+            self._show(self._plain(done, text))
         elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
-            rate = (done - self._done_at_start) / max(1e-9, time.monotonic() - self._started)
-            left = f", {max(0.0, self._total - done) / rate:.0f} s left" if rate > 0 else ""
-            console.print(f"{done / self._total:4.0%} {text}{left}")
+            console.print(self._plain(done, text))
+
+    def _plain(self, done: int, text: str) -> str:
+        rate = (done - self._done_at_start) / max(1e-9, time.monotonic() - self._started)
+        left = f", {max(0.0, self._total - done) / rate:.0f} s left" if rate > 0 else ""
+        return f"{done / self._total:4.0%} {text}{left}"
+
+    def _show(self, line: str) -> None:
+        from IPython.display import display
+
+        content = {"text/plain": line}
+        if self._shown is None:
+            self._shown = display(content, raw=True, display_id=True)
+        else:
+            self._shown.update(content, raw=True)

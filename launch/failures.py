@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -65,15 +65,23 @@ def told(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         reader_is_gone()
         return 0
-    if isinstance(error, _WRONG_INPUT):
-        return _say(str(error), 2)
-    if (text := explained(error)) is not None:
+    if (text := wrong_input(error, sys.argv[1:])) is not None:
         return _say(text, 2)
     if isinstance(error, _IN_MID_RUN):
         return _say(str(error), 1)
     if _out_of_memory(error):
         return _say(f"not enough memory for what the settings ask for: {_in_one_line(error)}", 1)
     return _say(f"unexpected: {_in_one_line(error)}\nthe traceback lies in {_logged(error)}", 1)
+
+
+def wrong_input(error: BaseException, asked: Sequence[str]) -> str | None:
+    """What was wrong with what was asked for; None for any other error.
+
+    Args:
+        error: what came of it.
+        asked: for what, as overrides of Hydra.
+    """
+    return str(error) if isinstance(error, _WRONG_INPUT) else explained(error, asked)
 
 
 @contextmanager

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from prefrontal.launch.cli import ENVIRONMENT
+from prefrontal.launch import environment
 
 SUPPORT = str(Path(__file__).parent / "support")
 sys.path.insert(0, SUPPORT)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (SUPPORT, os.environ.get("PYTHONPATH"))))
 os.environ.setdefault("RAY_worker_niceness", "10")  # trainings that a test watches leave the cores to tests beside it
-for name, value in ENVIRONMENT.items():
-    os.environ.setdefault(name, value)  # as the program does: for Ray, and all processes that tests start
+environment.set_for_good()  # as the program does: for Ray, and all processes that tests start
 torch.set_num_threads(1)
 
 

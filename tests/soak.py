@@ -24,7 +24,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from prefrontal.launch.cli import ENVIRONMENT
+from prefrontal.launch.environment import ENVIRONMENT
 from prefrontal.learner.checkpoint import CheckpointFolder
 from ray.cluster_utils import Cluster
 from rich.console import Console

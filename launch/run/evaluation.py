@@ -160,19 +160,11 @@ def _prepared(worker: W, checkpoint: Checkpoint) -> W:
 
 
 def evaluate_run(
-    folder: RunFolder,
-    config: TrainConfig,
-    checkpoint: Checkpoint,
-    output: RunFolder,
-    control: RunFolder | None = None,
-) -> tuple[dict[str, Any], list[Path]]:
-    """Evaluate, and write `evaluation.parquet`, `results.json` and the figures into `output`.
+    folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder
+) -> dict[str, Any]:
+    """Evaluate, and write `evaluation.parquet` and `results.json` into `output`; returns the results.
 
-    With `evaluate.record` `activity.nc` too; without, one of an evaluation before goes, since its trials went. With a
-    `control`, the folder of an evaluation of the same agent, it stands beside this one in the figures.
-
-    Returns:
-        The results, and the paths of the figures (PNG) and of the film.
+    With `evaluate.record` `activity.nc` too; without, one of an evaluation before goes, since its trials went.
     """
     asked = Recording(output.activity, folder.location) if config.evaluate.record else None
     measures, memory = evaluate_checkpoint(config, checkpoint, output.evaluation, asked)
@@ -192,18 +184,38 @@ def evaluate_run(
     }
     output.write_memory(memory)
     output.write_results(results)
+    return results
+
+
+def draw_run(
+    folder: RunFolder,
+    config: TrainConfig,
+    checkpoint: Checkpoint,
+    output: RunFolder,
+    control: RunFolder | None = None,
+) -> list[Path]:
+    """Draw the figures of an evaluation into `output`, where it lies; returns the paths of PNGs and of the film.
+
+    With a `control`, the folder of an evaluation of the same agent, it stands beside this one.
+    """
     with console.status("drawing"):
-        task, settings = task_played(config)
-        evaluations = [as_evaluation(config, output, folder)]
-        if control is not None:
-            here = dataclasses.replace(evaluations[0], group=output.path.name, history={})  # one training, one curve
-            evaluations = [here, as_evaluation(config, control, folder, CONTROL)]  # figures of one are of the first
-        pictures = output.write_figures(draw(evaluations, task, settings))
+        pictures = output.write_figures(drawn(folder, config, output, control))
         player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), checkpoint)
         names = column_names(registry.get(config.task_name), player.agent.spec.actions)
         frames = with_thoughts(film_episode(player, reward_scale=config.algo.reward_scale), names)
         save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
-    return results, [*pictures, output.figures / FILM]
+    return [*pictures, output.figures / FILM]
+
+
+def drawn(
+    folder: RunFolder, config: TrainConfig, output: RunFolder, control: RunFolder | None = None
+) -> dict[str, Figure]:
+    """The figures of an evaluation; see `draw_run`."""
+    evaluations = [as_evaluation(config, output, folder)]
+    if control is not None:
+        here = dataclasses.replace(evaluations[0], group=output.path.name, history={})  # one training, one curve
+        evaluations = [here, as_evaluation(config, control, folder, CONTROL)]  # figures of one are of the first
+    return draw(evaluations, *task_played(config))
 
 
 def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder, group: str = "") -> Evaluation:
@@ -255,15 +267,20 @@ def show_results(
         references.insert(0, Reference(CONTROL, control.read_results(), "an evaluation of the same agent"))
     for perturbation in results.get("perturbations", ()):
         console.print(f"perturbed    {described(perturbation)}")
-    shown = {k: v for k, v in results.items() if k not in BOOK_KEEPING and k not in long_measures(results)}
     title = f"{task.name}: {results['episodes']:,} fresh episodes, frozen weights"
-    console.print(results_table(title, [shown], references))
+    console.print(results_table(title, [measures_shown(results)], references))
     for path in sorted([*output.figures.glob("*.png"), *output.figures.glob("*.gif")]):
         console.print(f"figure       {output.shown(path)}")
     console.print(f"all numbers  {output.shown(output.results)}")
     console.print(f"each trial   {output.shown(output.evaluation)}")
     if config.evaluate.record:
         console.print(f"activity     {output.shown(output.activity)} ({in_words(output.activity.stat().st_size)})")
+
+
+def measures_shown(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that stand in the table of one run."""
+    left_out = BOOK_KEEPING | long_measures(results)
+    return {name: value for name, value in results.items() if name not in left_out}
 
 
 def long_measures(results: Mapping[str, Any]) -> set[str]:

@@ -11,8 +11,7 @@ import os
 import platform
 import shlex
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,14 +128,14 @@ class RunFolder:
             raise NotARunFolderError(f"{self.config} does not hold a configuration")
         return loaded
 
-    def write_provenance(self) -> None:
+    def write_provenance(self, command: Sequence[str]) -> None:
         """Command, versions, git commit and machine; a resumed run adds itself to the list."""
         entries = json.loads(self.provenance.read_text()) if self.provenance.is_file() else []
         packages = ("prefrontal", "torch", "ray", "numpy", "gymnasium", "hydra-core", "safetensors")
         entries.append(
             {
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
-                "command": sys.argv,
+                "command": list(command),
                 "python": platform.python_version(),
                 "packages": {name: importlib.metadata.version(name) for name in packages},
                 "git_commit": _git_commit(),
@@ -151,7 +150,7 @@ class RunFolder:
 
     def read_results(self) -> dict[str, Any]:
         """What `write_results` wrote."""
-        results: dict[str, Any] = json.loads(self.results.read_text())
+        results: dict[str, Any] = json.loads(self.evaluated(self.results).read_text())
         return results
 
     def read_trials(self) -> dict[str, Array]:
@@ -160,10 +159,18 @@ class RunFolder:
         Raises:
             NotARunFolderError: if the run was not evaluated yet (and how to do that).
         """
-        if not self.evaluation.is_file():
+        return read_trials(self.evaluated(self.evaluation))
+
+    def evaluated(self, path: Path) -> Path:
+        """A file that an evaluation has left.
+
+        Raises:
+            NotARunFolderError: if the run was not evaluated yet (and how to do that).
+        """
+        if not path.is_file():
             way_out = f"prefrontal evaluate {shlex.quote(f'run={self.location}')}"
-            raise NotARunFolderError(f"{self.location} has no evaluation.parquet yet: run `{way_out}` first")
-        return read_trials(self.evaluation)
+            raise NotARunFolderError(f"{self.location} has no {path.name} yet: run `{way_out}` first")
+        return path
 
     def write_memory(self, memory: Mapping[str, Array]) -> None:
         """`memory.safetensors`: what an episodic memory held at the end of a life; no file for an agent without."""

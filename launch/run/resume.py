@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from ...conf.checking import by_full_name, shown
 from ..config import ConfigError
 from ..console import console, shell
+from .job import Job
 from .places import has_checkpoint
 from .storage import is_url
 
@@ -37,7 +37,7 @@ def run_to_resume(composed: DictConfig) -> str | None:
     return str(folder) if list((folder / "checkpoints").glob("*.safetensors")) else None
 
 
-def settings_to_go_on_with(saved: DictConfig, composed: DictConfig) -> DictConfig:
+def settings_to_go_on_with(saved: DictConfig, composed: DictConfig, job: Job) -> DictConfig:
     """The settings of a run that goes on; prints what is not as it was.
 
     With `resume=auto` a run is started again by the same command: that command says everything. With `resume=<folder>`
@@ -47,7 +47,7 @@ def settings_to_go_on_with(saved: DictConfig, composed: DictConfig) -> DictConfi
         ConfigError: for a whole group (`experiment=...`, `task=...`) beside `resume=<folder>`: its settings are meant
             for a run from the start.
     """
-    merged = composed if composed.resume == AUTO else _with_overrides(saved, composed)
+    merged = composed if composed.resume == AUTO else _with_overrides(saved, composed, job)
     before, now = (
         by_full_name(cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))) for node in (saved, merged)
     )
@@ -57,16 +57,15 @@ def settings_to_go_on_with(saved: DictConfig, composed: DictConfig) -> DictConfi
     return merged
 
 
-def _with_overrides(saved: DictConfig, composed: DictConfig) -> DictConfig:
+def _with_overrides(saved: DictConfig, composed: DictConfig, job: Job) -> DictConfig:
     merged = saved.copy()
     OmegaConf.set_struct(merged, False)
-    groups = HydraConfig.get().runtime.choices
-    for override in HydraConfig.get().overrides.task:
+    for override in job.overrides:
         key, _, value = override.lstrip("+~").partition("=")
         key = key.partition("@")[0]
         if key == "resume":
             continue
-        if key in groups:
+        if key in job.groups:
             raise ConfigError(
                 f"{shell(**{key: value})}: a run that goes on keeps its {key}; leave it out, change single settings "
                 "(such as algo.discount=0.9), or start a new run"

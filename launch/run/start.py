@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -24,12 +23,12 @@ from ..config import ConfigError, TrainConfig, train_config
 from ..console import console, errors
 from ..engines.specs import agent_for
 from .folder import RunFolder
+from .job import Job
 from .mirror import Mirror, local_copy
 from .perturbing import check_perturbations
 from .places import fetched_mirror, mirror_of, new_mirror
 from .resume import AUTO, run_to_resume, settings_to_go_on_with
 from .storage import is_url
-from .sweep import side_by_side, sweeping
 
 # Of a sweep whose jobs go to a URL: Hydra itself makes a folder for it, which has to be a path.
 OmegaConf.register_new_resolver(
@@ -47,7 +46,7 @@ class Start:
     """Of `model.encoder_from`; None where there is a checkpoint, which has the encoder as it is by now."""
 
 
-def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror | None]:
+def prepare(composed: DictConfig, job: Job) -> tuple[TrainConfig, RunFolder, Start, Mirror | None]:
     """The checked configuration, the run folder, what to begin with, and what brings the folder to a URL.
 
     Raises:
@@ -57,16 +56,16 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror
     """
     found = run_to_resume(composed)
     if found is None:
-        config = _without_rays_beside_each_other(train_config(composed))
+        config = _without_rays_beside_each_other(train_config(composed), job)
         check(config)
         encoder = _pretrained_encoder(config)
-        folder, mirror = _new_run(config, always_this=composed.resume == AUTO)
+        folder, mirror = _new_run(config, job, always_this=composed.resume == AUTO)
         folder.write_config(composed)
-        folder.write_provenance()
+        folder.write_provenance(job.command)
         return config, folder, Start(encoder=encoder), mirror
     folder, mirror = _opened_run(found, str(OmegaConf.select(composed, "run.folder")))
-    merged = settings_to_go_on_with(folder.read_config(), composed)
-    config = _without_rays_beside_each_other(train_config(merged))
+    merged = settings_to_go_on_with(folder.read_config(), composed, job)
+    config = _without_rays_beside_each_other(train_config(merged), job)
     checkpoint, path, warnings = folder.checkpoints().newest()
     for warning in warnings:
         errors.print(f"warning: {warning}", style="yellow")
@@ -80,19 +79,19 @@ def prepare(composed: DictConfig) -> tuple[TrainConfig, RunFolder, Start, Mirror
             "resume without these overrides, or start a new run"
         )
     folder.write_config(merged)
-    folder.write_provenance()
+    folder.write_provenance(job.command)
     console.print(f"going on from {where} ({checkpoint.scalars['env_steps']:,} steps)", style="dim")
     if not registry.make_vector(config.task_name, 1, **config.task_options).restorable:
         console.print("new episodes begin: those of this task cannot be saved", style="dim")
     return config, folder, Start(checkpoint), mirror
 
 
-def _new_run(config: TrainConfig, always_this: bool) -> tuple[RunFolder, Mirror | None]:
+def _new_run(config: TrainConfig, job: Job, always_this: bool) -> tuple[RunFolder, Mirror | None]:
     if is_url(config.run.folder):
-        url = f"{config.run.folder}/{HydraConfig.get().sweep.subdir}" if sweeping() else config.run.folder
+        url = config.run.folder if job.sweep is None else f"{config.run.folder}/{job.sweep.subdir}"
         mirror = new_mirror(url, always_this)
         return RunFolder(mirror.folder, mirror.storage.url), mirror
-    path = Path(HydraConfig.get().runtime.output_dir if sweeping() else config.run.folder)
+    path = Path(config.run.folder) if job.sweep is None else job.sweep.folder
     return RunFolder(path.absolute()) if always_this else RunFolder.new(path), None
 
 
@@ -143,8 +142,8 @@ def check(config: TrainConfig) -> None:
         )
 
 
-def _without_rays_beside_each_other(config: TrainConfig) -> TrainConfig:
+def _without_rays_beside_each_other(config: TrainConfig, job: Job) -> TrainConfig:
     """In a sweep whose jobs run at the same time, a job is one process: measured, that is faster than one Ray a job."""
-    if not side_by_side() or config.cluster != "local":
+    if not job.side_by_side or config.cluster != "local":
         return config
     return dataclasses.replace(config, cluster="none")

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -26,37 +25,15 @@ from ..config import ConfigError
 from ..console import console, errors
 from ..stopping import StopRequest
 from .folder import NotARunFolderError
+from .job import STOP, sweep_folder
 from .merged import redraw
 from .mirror import NotUploadedError
 from .others import Played
 from .places import runs_matching
 from .storage import StorageError, is_url
 
-STOP = "stop"
-"""In a sweep's folder: its jobs are to end."""
-
 FAILED = "failed"
 """Folder in a sweep's: one file a job that failed, with its traceback."""
-
-
-def sweeping() -> bool:
-    """Whether this process runs a job of a sweep."""
-    return bool(HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
-def side_by_side() -> bool:
-    """Whether the jobs of the sweep run at the same time, in processes of their own."""
-    return sweeping() and "Basic" not in HydraConfig.get().launcher._target_
-
-
-def stop_file() -> Path | None:
-    """What stops this job when it appears; None outside of a sweep."""
-    return _folder(HydraConfig.get()) / STOP if sweeping() else None
-
-
-def _folder(hydra: DictConfig) -> Path:
-    """Of the sweep, wherever the job runs."""
-    return Path(hydra.runtime.cwd, hydra.sweep.dir)
 
 
 class Sweep(Callback):  # type: ignore[misc]  # Hydra is untyped there
@@ -71,7 +48,7 @@ class Sweep(Callback):  # type: ignore[misc]  # Hydra is untyped there
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002
         """From now on Ctrl-C and SIGTERM are passed on to the jobs."""
-        folder = _folder(config.hydra)
+        folder = sweep_folder(config.hydra)
         (folder / STOP).unlink(missing_ok=True)
         for note in (folder / FAILED).glob("*.json"):
             note.unlink()
@@ -90,7 +67,7 @@ class Sweep(Callback):  # type: ignore[misc]  # Hydra is untyped there
             "error": f"{type(error).__name__}: {error}",
             "traceback": "".join(traceback.format_exception(error)),
         }
-        place = _folder(config.hydra) / FAILED / f"{config.hydra.job.num}.json"
+        place = sweep_folder(config.hydra) / FAILED / f"{config.hydra.job.num}.json"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(note, indent=2) + "\n")
         with contextlib.suppress(OSError):
@@ -103,7 +80,7 @@ class Sweep(Callback):  # type: ignore[misc]  # Hydra is untyped there
         Raises:
             SystemExit: 130 after a stop, 1 if a job failed.
         """
-        folder = _folder(config.hydra)
+        folder = sweep_folder(config.hydra)
         if self._stop is not None:
             self._stop.leave()
         stopped = (folder / STOP).exists()

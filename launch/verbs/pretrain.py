@@ -6,6 +6,7 @@ What comes of it, `encoder.safetensors`, is what `model.encoder_from` of a train
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import field
@@ -103,7 +104,7 @@ def pretrain(told: PretrainSettings, folder: RunFolder) -> int:
     torch.set_num_threads(told.threads or local_cpus())
     work, spec, source = _start(told)
     folder.path.mkdir(parents=True, exist_ok=True)
-    folder.write_provenance()
+    folder.write_provenance(sys.argv)
     console.print(
         f"{source.train_pictures:,} + {source.test_pictures:,} pictures{source.remark}; {source.lesson.device.type}; "
         f"{sum(p.numel() for p in work.encoder.parameters()):,} weights of '{spec.name}'",

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import ray
 import yaml
-from prefrontal.launch.cli import ENVIRONMENT
+from prefrontal.launch.environment import ENVIRONMENT
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prefrontal.launch.cli import ENVIRONMENT
+from prefrontal.launch.environment import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 from machines import BIN, Machines, signal_to, wait_until, why_not
-from prefrontal.launch.cli import ENVIRONMENT
+from prefrontal.launch.environment import ENVIRONMENT
 
 WHY_NOT = why_not()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)

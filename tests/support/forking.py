@@ -119,9 +119,9 @@ def _answer(order: Any) -> Any:
 
 def _serve() -> None:
     """Orders are those of `Forked`: what to start, answered with its process id; a process id, with its exit code."""
-    from prefrontal.launch import cli
+    from prefrontal.launch import cli, environment
 
-    os.environ.update({name: value for name, value in cli.ENVIRONMENT.items() if name not in os.environ})
+    environment.set_for_good()
     for name in IMPORTED:
         importlib.import_module(name)
     threads = {task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").glob("*")}

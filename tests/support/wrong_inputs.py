@@ -24,8 +24,8 @@ from prefrontal.launch import cli
 from prefrontal.launch.config import TrainConfig
 from prefrontal.launch.run.analysing import AnalyseSettings
 from prefrontal.launch.run.fits import FitSettings
+from prefrontal.launch.run.reevaluation import EvaluateSettings
 from prefrontal.launch.verbs.bench import BenchSettings
-from prefrontal.launch.verbs.evaluate import EvaluateSettings
 from prefrontal.launch.verbs.figures import FiguresSettings
 from prefrontal.launch.verbs.play import PlaySettings
 from prefrontal.launch.verbs.pretrain import PretrainSettings

@@ -1,0 +1,1 @@
+"""What `import prefrontal` gives: the verbs of the command line as functions, runs as objects."""

@@ -1,0 +1,97 @@
+"""What an evaluation left behind, as Python knows it: numbers, tables, figures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..config import TrainConfig
+from ..run.evaluation import as_evaluation, draw, measures_shown, task_played
+from ..run.folder import RunFolder
+from ..run.measures import flatten
+from .calling import called
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+DOTS_PER_INCH = 80
+"""Of figures in a notebook."""
+
+
+class Places(NamedTuple):
+    """Folders of an evaluation."""
+
+    evaluated: RunFolder
+    """Where it lies."""
+    trained: RunFolder
+    """Of the run."""
+
+
+class Figures(dict[str, "Figure"]):
+    """Figures of matplotlib by name, the main one first; a notebook shows all of them."""
+
+    def _repr_html_(self) -> str:
+        return "\n".join(f'<img alt="{name}" title="{name}" src="{_source(each)}">' for name, each in self.items())
+
+
+def _source(figure: Figure) -> str:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
+    return f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+
+
+class Evaluated(ABC):
+    """An evaluation of an agent. What is read or drawn is kept: change copies.
+
+    Everything here raises a ConfigError where there is no evaluation yet.
+    """
+
+    config: TrainConfig
+    """All settings, frozen."""
+
+    @abstractmethod
+    def _opened(self, *wanted: str) -> AbstractContextManager[Places]:
+        """The folders, with the files of the evaluation that are named and the run's own."""
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """`results.json`: every number by its name; None for what is not a number."""
+        with called(), self._opened("results.json") as places:
+            return places.evaluated.read_results()
+
+    @cached_property
+    def trials(self) -> DataFrame:
+        """`evaluation.parquet`: one row a trial, with its number within its `episode`; columns are the task's own.
+
+        The network's `value` (before the trial's last action) and `rpe` (that action's prediction error) stand there
+        too.
+        """
+        import pandas
+
+        with called(), self._opened("evaluation.parquet") as places:
+            return pandas.read_parquet(places.evaluated.evaluated(places.evaluated.evaluation))
+
+    @cached_property
+    def figures(self) -> Figures:
+        """The task's figures by name, drawn anew: of matplotlib, to be changed and saved."""
+        wanted = ("evaluation.parquet", "memory.safetensors", "metrics.csv")
+        with called(), self._opened(*wanted) as places:
+            task, settings = task_played(self.config)
+            return Figures(draw([as_evaluation(self.config, *places)], task, settings))
+
+    @property
+    def table(self) -> DataFrame:
+        """The table that is printed: a row a measure, its value beside ideal and published ones (NaN: not known)."""
+        import pandas
+
+        with called():
+            task, settings = task_played(self.config)
+            columns = {"this run": flatten(measures_shown(self.results))}
+            columns |= {other.name: flatten(other.values) for other in task.references(settings)}
+            measures = list(columns["this run"])
+            return pandas.DataFrame(columns).reindex(measures).rename_axis("measure")

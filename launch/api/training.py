@@ -1,0 +1,84 @@
+"""`prefrontal.train`: what `prefrontal train` does, called from Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..composing import composed
+from ..run.job import Job
+from ..run.whole import whole_run
+from .calling import Stopped, called
+from .given import overrides_of
+from .runs import Run
+
+
+def train(
+    task: str | None = None,
+    *,
+    seed: int | None = None,
+    model: str | Mapping[str, Any] | None = None,
+    algo: str | Mapping[str, Any] | None = None,
+    experiment: str | None = None,
+    env_steps: int | None = None,
+    cluster: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    config_dir: str | os.PathLike[str] | None = None,
+    **others: Any,
+) -> Run:
+    """Train an agent, evaluate it with frozen weights, draw the figures; as `prefrontal train` with the same settings.
+
+    What is None is as on the command line, `cluster` too: a call and a command with the same settings make the same
+    run. With `cluster="none"` that is bit for bit so, and nothing but this process computes.
+
+    Progress and the table of results are printed. Ctrl-C or SIGTERM (in the main thread) ends the training after its
+    update with a checkpoint, a second one at once; afterwards their handlers are what they were. Other threads may call
+    this; Hydra, as an application here may use it, is not touched.
+
+    Args:
+        task: its name; see `prefrontal.tasks()`.
+        seed: of everything random.
+        model: the name of a core (`"gru"`), or settings of `model` by name (`{"hidden_sizes": [64]}`).
+        algo: `"impala"`, `"a3c"`, `"a2c"`, `"ppo"`, or settings of `algo` by name.
+        experiment: a paper's settings.
+        env_steps: `run.env_steps`, the length of the training.
+        cluster: `"local"` (a Ray on this machine), `"none"` (no Ray), `"auto"` or an address.
+        folder: `run.folder`; by default a new one, `runs/<task>/<time>_train`.
+        resume: a run to go on with, or its folder.
+        settings: any others by their full names, `{"algo.learning_rate": 1e-3}`, or as on the command line,
+            `["algo.learning_rate=1e-3"]`. They come after the arguments above.
+        config_dir: a folder with files of settings of your own, as `--config-dir`.
+        **others: more settings without a dot (`actors={"num": 4}`).
+
+    Returns:
+        The run, evaluated.
+
+    Raises:
+        ConfigError: for what cannot be; nothing was started.
+        Stopped: a KeyboardInterrupt, after the checkpoint of a training that was asked to stop.
+        RuntimeError: for failures in mid-run, such as actors that died too often or a loss that is not finite.
+
+    Example:
+        >>> run = prefrontal.train("bandit", env_steps=1_000_000, settings={"task.arms": "hard"})
+        >>> run.results["reward_per_trial"]
+    """
+    first = {"experiment": experiment, "task": task, "model": model, "algo": algo, "seed": seed, "cluster": cluster}
+    lengths = {"run.env_steps": env_steps, "run.folder": folder, "resume": resume}
+    given = {name: value for name, value in {**first, **lengths}.items() if value is not None}
+    with called():
+        overrides = [*overrides_of(given), *overrides_of(others), *overrides_of(settings)]
+    with called(overrides):
+        found, hydra = composed("train", [*_search_path(config_dir), *overrides])
+        ended = whole_run(found, Job.told(hydra, ("prefrontal.train", *overrides)))
+    run = Run(ended.location)
+    if not ended.finished:
+        raise Stopped(run)
+    return run
+
+
+def _search_path(folder: str | os.PathLike[str] | None) -> list[str]:
+    return [] if folder is None else [f"hydra.searchpath=['file://{Path(folder).absolute()}']"]

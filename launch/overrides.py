@@ -1,0 +1,42 @@
+"""Settings of a command line as Hydra's grammar wants them."""
+
+from __future__ import annotations
+
+import re
+
+PATHS = ("run", "run.folder", "resume", "out", "data", "trials", "model.encoder_from", "bench.out")
+"""Settings whose values are taken as they are."""
+
+ADDED = {
+    "train": ("evaluate.task.",),
+    "evaluate": ("task.",),
+    "figures": ("task.", "columns.", "columns={"),
+    "fit": ("task.", "columns.", "columns={"),
+}
+"""How settings begin, by verb, whose names Hydra is not told: options of a task that is known later, columns."""
+
+
+def override(verb: str, argument: str) -> str:
+    """An argument of the command line in the form that Hydra's grammar wants.
+
+    Paths are quoted, since a run folder of a sweep may be called `seed=0,model=gru`. Some verbs know a task's options
+    only after they have read the run, and names of columns never: Hydra is told to add what it does not know.
+    """
+    name, equals, path = argument.partition("=")
+    if equals and name.lstrip("+") in PATHS and path not in ("", "null") and not _is_quoted(path):
+        return f"{name}={quoted(path)}"
+    return f"++{argument}" if argument.startswith(ADDED.get(verb, ())) else argument
+
+
+def quoted(text: str) -> str:
+    """A text as a value."""
+    return f"'{_escaped(text)}'"
+
+
+def _escaped(text: str) -> str:
+    """As it stands between single quotes: backslashes before a quote, or at the end, are doubled."""
+    return re.sub(r"(\\+)$", r"\1\1", re.sub(r"(\\*)'", r"\1\1\'", text))
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
