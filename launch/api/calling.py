@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import scipy.linalg  # noqa: F401  # its threads begin here, not where there is one only
 import torch
+from threadpoolctl import threadpool_limits
 
 from ...conf.checking import ConfigError
 from ..environment import set_for_a_while
@@ -34,14 +36,15 @@ class Stopped(KeyboardInterrupt):
 def called(asked: Sequence[str] = ()) -> Iterator[None]:
     """What the command line refuses with status 2 is a `ConfigError` with the same message; other errors pass.
 
-    torch computes with one thread meanwhile, as the program does, and then with as many as before.
+    torch and the BLAS of NumPy and SciPy compute with one thread meanwhile, as in the program, so that numbers are the
+    same to the last digit; then with as many as before.
 
     Args:
         asked: overrides of Hydra.
     """
     threads = torch.get_num_threads()
     try:
-        with set_for_a_while():
+        with set_for_a_while(), threadpool_limits(1):
             yield
     except Exception as error:
         text = wrong_input(error, asked)
