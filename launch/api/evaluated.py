@@ -10,14 +10,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..config import TrainConfig
-from ..run.evaluation import as_evaluation, draw, measures_shown, task_played
+from ..run.evaluation import figures_of
 from ..run.folder import RunFolder
 from ..run.measures import flatten
+from ..run.recording import opened
+from ..run.reporting import measures_shown, references
 from .calling import called
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
+    from xarray import Dataset
 
 DOTS_PER_INCH = 80
 """Of figures in a notebook."""
@@ -30,6 +33,10 @@ class Places(NamedTuple):
     """Where it lies."""
     trained: RunFolder
     """Of the run."""
+    control: RunFolder | None
+    """Where the evaluation lies that this one is held against."""
+    lasting: bool
+    """Whether the files stay."""
 
 
 class Figures(dict[str, "Figure"]):
@@ -81,17 +88,24 @@ class Evaluated(ABC):
         """The task's figures by name, drawn anew: of matplotlib, to be changed and saved."""
         wanted = ("evaluation.parquet", "memory.safetensors", "metrics.csv")
         with called(), self._opened(*wanted) as places:
-            task, settings = task_played(self.config)
-            return Figures(draw([as_evaluation(self.config, *places)], task, settings))
+            return Figures(figures_of(places.trained, self.config, places.evaluated, places.control))
+
+    @cached_property
+    def activity(self) -> Dataset:
+        """`activity.nc`, if it was recorded: see `Run.record`. Of a file that stays values are read when asked for."""
+        with called(), self._opened("activity.nc") as places:
+            path = places.evaluated.evaluated(places.evaluated.activity, record="true")
+            found = opened(path)
+            return found if places.lasting else found.load()
 
     @property
     def table(self) -> DataFrame:
-        """The table that is printed: a row a measure, its value beside ideal and published ones (NaN: not known)."""
+        """The table that is printed: a row a measure, its value beside those it is held against (NaN: not known)."""
         import pandas
 
-        with called():
-            task, settings = task_played(self.config)
+        with called(), self._opened("results.json") as places:
             columns = {"this run": flatten(measures_shown(self.results))}
-            columns |= {other.name: flatten(other.values) for other in task.references(settings)}
+            others = references(self.config, places.control)
+            columns |= {other.name: flatten(other.values) for other in others}
             measures = list(columns["this run"])
             return pandas.DataFrame(columns).reindex(measures).rename_axis("measure")

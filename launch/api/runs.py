@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -17,18 +16,17 @@ from ...learner import snapshot
 from ...models.agent import Agent
 from ..config import ConfigError, TrainConfig, train_config
 from ..console import errors
-from ..run.evaluation import draw_run, evaluate_run
-from ..run.folder import RunFolder
-from ..run.places import TO_DRAW, TO_EVALUATE, run_at
-from ..run.reevaluation import NEWEST, EvaluateSettings, asked_config, checkpoint_called, path_called
+from ..run.places import TO_EVALUATE, run_at
+from ..run.reevaluation import NEWEST, EvaluateSettings, checkpoint_called, path_called
+from ..run.storage import is_url
 from .calling import called
 from .evaluated import Evaluated, Places
+from .evaluations import Evaluation, evaluation, unnamed
 from .given import plain
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-UNNAMED = "evaluation"
+    from xarray import Dataset
 
 
 class Run(Evaluated):
@@ -41,7 +39,7 @@ class Run(Evaluated):
         checkpoint: whose weights `agent` has and `evaluate` plays: `newest`, `best` or a file's name.
 
     Raises:
-        ConfigError: if there is no run.
+        ConfigError: if there is no run, or no such checkpoint.
     """
 
     def __init__(self, folder: str | os.PathLike[str], checkpoint: str = NEWEST) -> None:
@@ -66,7 +64,7 @@ class Run(Evaluated):
     @contextmanager
     def _opened(self, *wanted: str) -> Iterator[Places]:
         with run_at(self.folder, wanted) as folder:
-            yield Places(folder, folder)
+            yield Places(folder, folder, None, lasting=not is_url(self.folder))
 
     @cached_property
     def history(self) -> DataFrame:
@@ -95,8 +93,12 @@ class Run(Evaluated):
         seed: int | None = None,
         envs: int | None = None,
         greedy: bool | None = None,
+        perturb: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        control: str | None = None,
         closed_units: Sequence[int] | None = None,
         closed_above: float | None = None,
+        record: bool = False,
+        record_observation: bool | None = None,
         **task_settings: Any,
     ) -> Evaluation:
         """Let the agent play fresh episodes with frozen weights; what is None is as in the run.
@@ -108,8 +110,12 @@ class Run(Evaluated):
             seed: of the episodes and of the agent's choices.
             envs: episodes side by side.
             greedy: take the likeliest action instead of sampling the policy.
+            perturb: an intervention such as `{"units": [3, 7], "set": 0}`, or several; see docs/perturb.md.
+            control: the name of the evaluation that a perturbed one is held against; None: the run's own.
             closed_units: units whose reinstatement gate is held at 0 (agents with an episodic memory).
             closed_above: the same for all units whose mean gate in the run's own evaluation exceeds this.
+            record: everything that went on inside, into `activity`.
+            record_observation: ... with what the agent sees; None: unless that is pictures.
             **task_settings: options of the task that differ from the training's.
 
         Raises:
@@ -117,6 +123,7 @@ class Run(Evaluated):
 
         Example:
             >>> run.evaluate(1000, common=0.95).results["stay_probability"]
+            >>> run.evaluate(perturb={"input": "prev_reward", "set": 0}).figures
         """
         given = {
             "name": name,
@@ -124,48 +131,35 @@ class Run(Evaluated):
             "seed": seed,
             "envs": envs,
             "greedy": greedy,
+            "perturb": [perturb] if isinstance(perturb, Mapping) else perturb,
+            "control": control,
             "closed_units": closed_units,
             "closed_above": closed_above,
+            "record": record,
+            "record_observation": record_observation,
         }
         asked = {key: plain(value) for key, value in given.items() if value is not None}
+        perturbed = any(asked.get(key) is not None for key in ("perturb", "closed_units", "closed_above"))
+        own = {"run": self.folder, "checkpoint": self.checkpoint, "name": unnamed(perturbed)}
         with called():
-            own = {"run": self.folder, "checkpoint": self.checkpoint, "name": UNNAMED, "task": plain(task_settings)}
-            told = checked(EvaluateSettings, {**own, **asked})
-            return self._evaluated(told, keep=name is not None)
+            told = checked(EvaluateSettings, {**own, "task": plain(task_settings), **asked})
+            return evaluation(told, keep=name is not None)
 
-    def _evaluated(self, told: EvaluateSettings, keep: bool) -> Evaluation:
-        assert told.name is not None
-        temporary = None if keep else tempfile.TemporaryDirectory(prefix="prefrontal_")
-        with run_at(self.folder, TO_EVALUATE) as folder:
-            config, checkpoint = asked_config(folder, told), checkpoint_called(folder, told.checkpoint)
-            output = folder.evaluation_called(told.name)
-            if temporary is not None:
-                output = RunFolder(Path(temporary.name) / told.name)
-            evaluate_run(config, checkpoint, output)
-            if keep:
-                draw_run(folder, config, checkpoint, output)
-        return Evaluation(self, config, told.name, temporary)
+    def record(self, episodes: int = 100, **settings: Any) -> Dataset:
+        """Everything that goes on in the agent while it plays: states, gates, policy, value, the task's truth.
 
+        Args:
+            episodes: how many.
+            **settings: of `evaluate`; with a `name` the recording stays in the run's `evaluations/<name>/activity.nc`.
 
-class Evaluation(Evaluated):
-    """What `Run.evaluate` gives: `results`, `trials`, `figures`, `table`."""
+        Returns:
+            Variables over (episode, step, ...), padded to the longest episode; see docs/activity.md.
 
-    def __init__(
-        self, run: Run, config: TrainConfig, name: str, temporary: tempfile.TemporaryDirectory[str] | None
-    ) -> None:
-        self.run, self.config, self.name, self._temporary = run, config, name, temporary
-
-    def __repr__(self) -> str:
-        return f"Evaluation of {self.run.folder!r}: {self.config.evaluate.episodes:,} episodes"
-
-    @contextmanager
-    def _opened(self, *wanted: str) -> Iterator[Places]:
-        own = () if self._temporary is not None else (f"evaluations/{self.name}/{file}" for file in wanted)
-        with run_at(self.run.folder, (*TO_DRAW, *own)) as folder:
-            evaluated = folder.evaluation_called(self.name)
-            if self._temporary is not None:
-                evaluated = RunFolder(Path(self._temporary.name) / self.name)
-            yield Places(evaluated, folder)
+        Example:
+            >>> activity = run.record(episodes=100)
+            >>> activity.hidden.where(activity["mask"]).mean(("episode", "step"))  # of each unit
+        """
+        return self.evaluate(episodes, record=True, **settings).activity
 
 
 def load(folder: str | os.PathLike[str], checkpoint: str = NEWEST) -> Run:
@@ -176,7 +170,7 @@ def load(folder: str | os.PathLike[str], checkpoint: str = NEWEST) -> Run:
         checkpoint: whose weights are looked at: `newest` (at the end of the training), `best` or a file's name.
 
     Raises:
-        ConfigError: if there is no run.
+        ConfigError: if there is no run, or no such checkpoint.
 
     Example:
         >>> prefrontal.load("runs/two_step/2026-01-01_12-00-00_train").history.plot("env_steps", "reward_per_trial")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prefrontal.conf.checking import ConfigError as ConfigError
     from prefrontal.launch.api.calling import Stopped as Stopped
-    from prefrontal.launch.api.runs import Evaluation as Evaluation
+    from prefrontal.launch.api.evaluations import Evaluation as Evaluation
     from prefrontal.launch.api.runs import Run as Run
     from prefrontal.launch.api.runs import load as load
     from prefrontal.launch.api.runs import runs as runs
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "ConfigError": "conf.checking",
-    "Evaluation": "launch.api.runs",
+    "Evaluation": "launch.api.evaluations",
     "Run": "launch.api.runs",
     "Stopped": "launch.api.calling",
     "load": "launch.api.runs",

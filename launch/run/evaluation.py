@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +16,7 @@ from ...envs import registry
 from ...envs.groups import groups_of
 from ...envs.memory import memory_figures
 from ...envs.tensors import NoTensorTaskError
-from ...envs.trials import Evaluation, Reference
+from ...envs.trials import Evaluation
 from ...learner import snapshot
 from ...learner.batch import resolve_device
 from ...learner.checkpoint import Checkpoint
@@ -26,11 +26,9 @@ from ...replay.trajectory import Array
 from ..config import ConfigError, TrainConfig, task_settings
 from ..console import console
 from ..engines.specs import Worker
-from .activity_file import in_words
 from .film import column_names, with_thoughts
 from .folder import RunFolder
-from .measures import flatten, results_table
-from .perturbing import CONTROL, acted, described
+from .perturbing import CONTROL, acted
 from .recording import LOOK_EPISODES, Recording, recording
 from .trial_table import TrialTable
 
@@ -44,19 +42,6 @@ UNROLL = 100
 
 FILM = "episode.gif"
 """In a run's figures: one episode."""
-
-BOOK_KEEPING = {
-    "task",
-    "seed",
-    "perturbations",
-    "episodes",
-    "analysed_episodes",
-    "env_steps",
-    "training_episodes",
-    "wall_s",
-    "steps_per_second",
-}
-"""Names in `results.json` that are no measures of behaviour."""
 
 
 def evaluate_checkpoint(
@@ -159,9 +144,7 @@ def _prepared(worker: W, checkpoint: Checkpoint) -> W:
     return worker
 
 
-def evaluate_run(
-    folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder
-) -> dict[str, Any]:
+def evaluate_run(folder: RunFolder, config: TrainConfig, checkpoint: Checkpoint, output: RunFolder) -> dict[str, Any]:
     """Evaluate, and write `evaluation.parquet` and `results.json` into `output`; returns the results.
 
     With `evaluate.record` `activity.nc` too; without, one of an evaluation before goes, since its trials went.
@@ -199,7 +182,7 @@ def draw_run(
     With a `control`, the folder of an evaluation of the same agent, it stands beside this one.
     """
     with console.status("drawing"):
-        pictures = output.write_figures(drawn(folder, config, output, control))
+        pictures = output.write_figures(figures_of(folder, config, output, control))
         player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), checkpoint)
         names = column_names(registry.get(config.task_name), player.agent.spec.actions)
         frames = with_thoughts(film_episode(player, reward_scale=config.algo.reward_scale), names)
@@ -207,7 +190,7 @@ def draw_run(
     return [*pictures, output.figures / FILM]
 
 
-def drawn(
+def figures_of(
     folder: RunFolder, config: TrainConfig, output: RunFolder, control: RunFolder | None = None
 ) -> dict[str, Figure]:
     """The figures of an evaluation; see `draw_run`."""
@@ -255,34 +238,3 @@ def draw(evaluations: Sequence[Evaluation], task: registry.Task, settings: Any) 
         suffix = group.replace(", ", "_")
         drawn = {**{f"{name}_{suffix}": figure for name, figure in task.figures(own, settings)}, **drawn}
     return drawn
-
-
-def show_results(
-    config: TrainConfig, results: Mapping[str, Any], output: RunFolder, control: RunFolder | None = None
-) -> None:
-    """The table of results beside those of a control, the ideal and published values, and where to look."""
-    task, settings = task_played(config)
-    references = list(task.references(settings))
-    if control is not None:
-        references.insert(0, Reference(CONTROL, control.read_results(), "an evaluation of the same agent"))
-    for perturbation in results.get("perturbations", ()):
-        console.print(f"perturbed    {described(perturbation)}")
-    title = f"{task.name}: {results['episodes']:,} fresh episodes, frozen weights"
-    console.print(results_table(title, [measures_shown(results)], references))
-    for path in sorted([*output.figures.glob("*.png"), *output.figures.glob("*.gif")]):
-        console.print(f"figure       {output.shown(path)}")
-    console.print(f"all numbers  {output.shown(output.results)}")
-    console.print(f"each trial   {output.shown(output.evaluation)}")
-    if config.evaluate.record:
-        console.print(f"activity     {output.shown(output.activity)} ({in_words(output.activity.stat().st_size)})")
-
-
-def measures_shown(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that stand in the table of one run."""
-    left_out = BOOK_KEEPING | long_measures(results)
-    return {name: value for name, value in results.items() if name not in left_out}
-
-
-def long_measures(results: Mapping[str, Any]) -> set[str]:
-    """Names of measures with so many numbers that they belong in a file, not in a table."""
-    return {name for name, value in results.items() if len(flatten({name: value})) > 8}

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from ...learner.checkpoint import CheckpointFolder
 from ...replay.trajectory import Array
+from ..console import shell
 from .trial_table import read_trials
 
 if TYPE_CHECKING:
@@ -161,14 +162,14 @@ class RunFolder:
         """
         return read_trials(self.evaluated(self.evaluation))
 
-    def evaluated(self, path: Path) -> Path:
-        """A file that an evaluation has left.
+    def evaluated(self, path: Path, **settings: object) -> Path:
+        """A file that an evaluation (with these settings) has left.
 
         Raises:
-            NotARunFolderError: if the run was not evaluated yet (and how to do that).
+            NotARunFolderError: if the run was not evaluated (so) yet, and how to do that.
         """
         if not path.is_file():
-            way_out = f"prefrontal evaluate {shlex.quote(f'run={self.location}')}"
+            way_out = f"prefrontal evaluate {shell(run=self.location, **settings)}"
             raise NotARunFolderError(f"{self.location} has no {path.name} yet: run `{way_out}` first")
         return path
 

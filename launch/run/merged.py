@@ -18,11 +18,12 @@ from ...envs.tables import Subject
 from ...envs.trials import Evaluation
 from ..config import ConfigError, TrainConfig, task_settings, train_config
 from ..console import console, errors, shell
-from .evaluation import BOOK_KEEPING, as_evaluation, draw, long_measures, task_played
+from .evaluation import as_evaluation, draw, task_played
 from .folder import NotARunFolderError, RunFolder
 from .measures import flatten, results_table
 from .others import Played, subjects_of
 from .places import TO_DRAW, output_at, run_at, runs_matching
+from .reporting import BOOK_KEEPING, long_measures
 from .storage import is_url
 
 

@@ -12,11 +12,12 @@ from ..config import TrainConfig
 from ..console import console
 from ..engines.opened import open_engine
 from ..stopping import StopRequest
-from .evaluation import draw_run, evaluate_run, show_results
+from .evaluation import draw_run, evaluate_run
 from .folder import RunFolder
 from .job import Job
 from .mirror import Mirror
 from .places import uploading
+from .reporting import show_results
 from .start import Start, prepare
 from .training import Training
 

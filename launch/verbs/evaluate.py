@@ -8,10 +8,11 @@ from omegaconf import DictConfig
 from ..config import verb_settings
 from ..console import console
 from ..failures import reported
-from ..run.evaluation import draw_run, evaluate_run, show_results
+from ..run.evaluation import draw_run, evaluate_run
 from ..run.perturbing import control_of
 from ..run.places import run_at
 from ..run.reevaluation import EvaluateSettings, asked_config, checkpoint_called
+from ..run.reporting import show_results
 
 
 @hydra.main(config_path="pkg://prefrontal.conf", config_name="evaluate", version_base="1.3")
