@@ -9,12 +9,16 @@ import time
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.status import Status
 
-WIDTH = None if sys.stdout.isatty() else 120
-"""Of tables; a file or a pipe has no width of its own."""
+IN_NOTEBOOK = Console().is_jupyter
+
+WIDTH = None if sys.stdout.isatty() and not IN_NOTEBOOK else 120
+"""Of tables; a file, a pipe or a notebook has no width of its own."""
+
+_FORCED = False if IN_NOTEBOOK else None
+"""A notebook gets plain lines, as a file does; only progress is shown its own way."""
 
 
 def reader_is_gone() -> None:
@@ -30,16 +34,26 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         reader_is_gone()
 
-    def status(self, status: RenderableType, **options: Any) -> Status:
-        """Nothing in a notebook, which would need a package of widgets for it."""
-        if self.is_jupyter:
-            return Console(quiet=True, force_jupyter=False).status(status, **options)
-        return super().status(status, **options)
-
 
 # Texts hold paths and what a person wrote: brackets and colons in them are no markup.
-console = _Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=WIDTH)
-errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+console = _Console(
+    highlight=False,
+    markup=False,
+    emoji=False,
+    soft_wrap=True,
+    width=WIDTH,
+    force_jupyter=_FORCED,
+    force_terminal=_FORCED,
+)
+errors = Console(
+    stderr=True,
+    highlight=False,
+    markup=False,
+    emoji=False,
+    soft_wrap=True,
+    force_jupyter=_FORCED,
+    force_terminal=_FORCED,
+)
 
 PLAIN_EVERY_S = 10.0
 
@@ -84,7 +98,7 @@ class ProgressLine:
         """Show how much is done, and `text`."""
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=done, description=text)
-        elif console.is_jupyter:
+        elif IN_NOTEBOOK:
             self._show(self._plain(done, text))
         elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
@@ -96,10 +110,10 @@ class ProgressLine:
         return f"{done / self._total:4.0%} {text}{left}"
 
     def _show(self, line: str) -> None:
-        from IPython.display import display
+        import IPython.display
 
         content = {"text/plain": line}
         if self._shown is None:
-            self._shown = display(content, raw=True, display_id=True)
+            self._shown = IPython.display.display(content, raw=True, display_id=True)
         else:
             self._shown.update(content, raw=True)

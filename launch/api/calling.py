@@ -37,14 +37,15 @@ def called(asked: Sequence[str] = ()) -> Iterator[None]:
     """What the command line refuses with status 2 is a `ConfigError` with the same message; other errors pass.
 
     torch and the BLAS of NumPy and SciPy compute with one thread meanwhile, as in the program, so that numbers are the
-    same to the last digit; then with as many as before.
+    same to the last digit; then with as many as before. Random numbers that it draws otherwise stay those that they
+    would have been.
 
     Args:
         asked: overrides of Hydra.
     """
     threads = torch.get_num_threads()
     try:
-        with set_for_a_while(), threadpool_limits(1):
+        with set_for_a_while(), threadpool_limits(1), torch.random.fork_rng(devices=[]):
             yield
     except Exception as error:
         text = wrong_input(error, asked)

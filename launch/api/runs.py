@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ...conf.checking import checked
 from ...learner import snapshot
 from ...models.agent import Agent
@@ -80,8 +78,7 @@ class Run(Evaluated):
         """The network with the trained weights, on the CPU, in evaluation mode; see `models.agent.Agent`."""
         with called(), self._opened(*TO_EVALUATE) as places:
             checkpoint = checkpoint_called(places.trained, self.checkpoint)
-            with torch.random.fork_rng(devices=[]):
-                agent = Agent(snapshot.agent_of(checkpoint))
+            agent = Agent(snapshot.agent_of(checkpoint))
             agent.load_state_dict(snapshot.agent_tensors(checkpoint))
             return agent.eval()
 

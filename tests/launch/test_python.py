@@ -134,6 +134,34 @@ def test_an_evaluation_is_the_command_line_s(run, tmp_path):
     assert not place.exists()
 
 
+def test_what_goes_on_inside(run):
+    activity = run.record(episodes=6, seed=2)
+    assert activity.hidden.dims == ("episode", "step", "unit")
+    assert activity.hidden.shape == (6, 100, *run.config.model.hidden_sizes)
+    trials = run.evaluate(6, seed=2).trials
+    np.testing.assert_allclose(activity["value"].values.ravel(), trials["value"], atol=1e-5)
+    named = run.evaluate(4, name="recorded", record=True)
+    with named.activity as kept:
+        assert kept.encoding["source"] == str(Path(run) / "evaluations" / "recorded" / "activity.nc")
+    with pytest.raises(prefrontal.ConfigError, match="record=true"):
+        _ = run.activity
+
+
+def test_a_perturbed_agent_beside_itself(run):
+    silent = run.evaluate(10, perturb={"units": "all", "set": 0})
+    assert [one["fraction"] for one in silent.results["perturbations"]] == [1.0]
+    assert list(silent.table)[:2] == ["this run", "control"]
+    assert silent.table.loc["return", "control"] == run.results["return"]
+    titles = [panel.get_title(loc="left") for panel in silent.figures["stay_probability"].axes]
+    assert {"perturbed (1)", "control (1)"} <= set(titles)
+    bias = float(run.agent.value.bias.detach())
+    np.testing.assert_allclose(silent.trials["value"], bias, atol=1e-6)
+    several = run.evaluate(4, perturb=[{"units": [1], "add": 0.5}, {"gate": "forget", "scale": 0.5}])
+    assert len(several.results["perturbations"]) == 2
+    held = run.evaluate(4, perturb={"input": "prev_reward", "set": 0}, control="recorded")
+    assert held.table.loc["episode_length", "control"] == 100
+
+
 def test_a_run_travels_to_other_processes(run):
     there = pickle.loads(pickle.dumps(run))
     assert there.folder == run.folder
@@ -141,7 +169,7 @@ def test_a_run_travels_to_other_processes(run):
 
 
 def test_runs_lie_in_folders(run, tmp_path, capsys):
-    train(tmp_path / "deep" / "one", "two_step", env_steps=2000)
+    train(tmp_path / "deep" / "one", "two_step")
     for name in ("other", "broken"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.yaml").write_text("nosuch: 1\n")
@@ -204,7 +232,10 @@ def test_wrong_input_to_a_run(run):
         "episodes=0: a whole number, at least 1": lambda: run.evaluate(0),
         "task.comon: there is no such setting; did you mean task.common?": lambda: run.evaluate(comon=0.5),
         "observations of shape": lambda: run.evaluate(4, steps_per_trial=3),
-        "no reinstatement gates": lambda: run.evaluate(4, closed_units=[3]),
+        "closed_units": lambda: run.evaluate(4, closed_units=[3]),
+        "perturb[0].units=[99]: there is no unit 99": lambda: run.evaluate(4, perturb={"units": [99], "set": 0}),
+        "perturb[0].unit: there is no such setting": lambda: run.evaluate(4, perturb={"unit": [9], "set": 0}),
+        "control=nosuch: there is nothing": lambda: run.evaluate(4, control="nosuch"),
         "name=a/b: a name without /": lambda: run.evaluate(4, name="a/b"),
         "there are: best.safetensors": lambda: prefrontal.load(run, "nosuch"),
         "a run that goes on keeps its algo": lambda: prefrontal.train(resume=run, algo="ppo"),
@@ -330,7 +361,7 @@ def test_a_process_is_left_as_it_was(tmp_path, monkeypatch):
         GlobalHydra.instance().hydra = "theirs"
         arguments, environment = list(sys.argv), dict(os.environ)
         for seed in (1, 2):
-            train(tmp_path / str(seed), "two_step", seed=seed, env_steps=2000)
+            train(tmp_path / str(seed), "two_step", seed=seed)
         assert VersionBase.instance().getbase() == Version("1.1")
         assert HydraConfig.get().mode == "MULTIRUN"
         assert GlobalHydra.instance().hydra == "theirs"
@@ -348,14 +379,12 @@ def test_a_process_is_left_as_it_was(tmp_path, monkeypatch):
 
 
 def test_through_ray(tmp_path):
-    """Twice, each with a Ray of its own that is gone afterwards; the handlers of signals are what they were."""
+    """The default: a Ray of its own that is gone afterwards; the handlers of signals are what they were."""
     import ray
 
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    for seed in (0, 1):
-        run = prefrontal.train(
-            "two_step", seed=seed, folder=tmp_path / str(seed), settings={**SETTINGS, "actors.num": 1}
-        )
-        assert run.results["env_steps"] >= 20_000
-        assert not ray.is_initialized()
+    run = prefrontal.train("two_step", folder=tmp_path / "run", settings={**SETTINGS, "actors.num": 1})
+    assert run.config.cluster == "local"
+    assert run.results["env_steps"] >= 20_000
+    assert not ray.is_initialized()
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
