@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,16 +42,23 @@ class Places(NamedTuple):
 
 
 class Figures(dict[str, "Figure"]):
-    """Figures of matplotlib by name, the main one first; a notebook shows all of them."""
+    """Figures of matplotlib by name, the main one first; a notebook shows all of them, or one that is asked for."""
+
+    def __init__(self, drawn: Mapping[str, Figure]) -> None:
+        super().__init__(drawn)
+        for figure in drawn.values():
+            # IPython asks an object for this, unless pyplot has told it how figures are shown.
+            vars(figure)["_repr_png_"] = functools.partial(_png, figure)
 
     def _repr_html_(self) -> str:
-        return "\n".join(f'<img alt="{name}" title="{name}" src="{_source(each)}">' for name, each in self.items())
+        sources = ((name, base64.b64encode(_png(figure)).decode()) for name, figure in self.items())
+        return "\n".join(f'<img alt="{name}" src="data:image/png;base64,{source}">' for name, source in sources)
 
 
-def _source(figure: Figure) -> str:
+def _png(figure: Figure) -> bytes:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
-    return f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+    return picture.getvalue()
 
 
 class Evaluated(ABC):
