@@ -49,8 +49,8 @@ def train(
         cluster: `"local"` (a Ray on this machine), `"none"` (no Ray), `"auto"` or an address.
         folder: `run.folder`; by default a new one, `runs/<task>/<time>_train`.
         resume: a run to go on with, or its folder.
-        settings: any others by their full names, `{"algo.learning_rate": 1e-3}`, or as on the command line,
-            `["algo.learning_rate=1e-3"]`. They come after the arguments above.
+        settings: any others by their full names, `{"algo.learning_rate.start": 1e-3}`, or as on the command line,
+            `["algo.learning_rate.start=1e-3"]`. They come after the arguments above.
         config_dir: a folder with files of settings of your own, as `--config-dir`.
         **others: more settings without a dot (`actors={"num": 4}`).
 
