@@ -24,7 +24,7 @@ def overrides_of(settings: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
     Raises:
         ConfigError: for a value that no command line could hold.
     """
-    if isinstance(settings, str):
+    if isinstance(settings, str) or not isinstance(settings, Mapping | Sequence):
         raise ConfigError(f"settings={settings!r}: a mapping of names to values, or a list of texts")
     if not isinstance(settings, Mapping):
         yield from (override("train", str(setting)) for setting in settings)

@@ -41,7 +41,8 @@ class Run(Evaluated):
     """
 
     def __init__(self, folder: str | os.PathLike[str], checkpoint: str = NEWEST) -> None:
-        self.folder, self.checkpoint = os.fspath(folder), checkpoint
+        self.folder: str = plain(folder)
+        self.checkpoint = checkpoint
         with called():
             checked(EvaluateSettings, {"run": self.folder, "checkpoint": checkpoint})
             with self._opened("config.yaml", *(() if checkpoint == NEWEST else ("checkpoints/*",))) as places:

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...conf.checking import ConfigError
 from ..composing import composed
+from ..overrides import quoted
 from ..run.job import Job
 from ..run.whole import whole_run
 from .calling import Stopped, called
@@ -81,4 +83,8 @@ def train(
 
 
 def _search_path(folder: str | os.PathLike[str] | None) -> list[str]:
-    return [] if folder is None else [f"hydra.searchpath=['file://{Path(folder).absolute()}']"]
+    if folder is None:
+        return []
+    if not Path(folder).is_dir():
+        raise ConfigError(f"config_dir={os.fspath(folder)}: there is no such folder")
+    return [f"hydra.searchpath=[{quoted(f'file://{Path(folder).absolute()}')}]"]

@@ -205,10 +205,13 @@ WRONG = {
     "foo: not understood": lambda: prefrontal.train(settings=["foo"]),
     "seed=1,2: several values": lambda: prefrontal.train(settings=["seed=1,2"]),
     "settings='seed=1': a mapping": lambda: prefrontal.train(settings="seed=1"),
+    "settings=5: a mapping": lambda: prefrontal.train(settings=5),
+    "config_dir=/nowhere: there is no such folder": lambda: prefrontal.train(config_dir="/nowhere"),
     "algo.discount=<object object": lambda: prefrontal.train(settings={"algo.discount": object()}),
     "evaluate.task.nosuch: there is no such": lambda: prefrontal.train(evaluate={"task": {"nosuch": 1}}),
     "needs an asynchronous algorithm": lambda: prefrontal.train(algo="a2c", actors={"num": "auto"}),
     "there is no folder /nowhere": lambda: prefrontal.load("/nowhere"),
+    "run=3: a run folder": lambda: prefrontal.load(3),
     "is not a run folder": lambda: prefrontal.train(resume="/"),
     "there is no task 'bandits'; did you mean bandit?": lambda: prefrontal.make("bandits"),
     "task.arm: there is no such setting; did you mean task.arms?": lambda: prefrontal.make("bandit", arm="easy"),
@@ -266,10 +269,10 @@ def test_settings_of_every_kind_arrive(tmp_path):
         "evaluate": {"task": {"common": 0.6}, "episodes": 4},
         "task.trials": 10,
     }
-    (tmp_path / "mine" / "experiment").mkdir(parents=True)
-    (tmp_path / "mine" / "experiment" / "own.yaml").write_text("# @package _global_\nseed: 77\n")
+    (tmp_path / "it's, mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "it's, mine" / "experiment" / "own.yaml").write_text("# @package _global_\nseed: 77\n")
     run = prefrontal.train(
-        config_dir=tmp_path / "mine",
+        config_dir=tmp_path / "it's, mine",
         experiment="own",
         cluster="none",
         env_steps=2000,
