@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 NAMES = ["cpu", "cuda", "dmlab"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PACKAGES = [name.removeprefix("prefrontal.").replace(".", "/") for name in PROJECT["tool"]["setuptools"]["packages"]]
+PACKAGES = [
+    PROJECT["tool"]["setuptools"]["package-dir"].get(name) or name.removeprefix("prefrontal.").replace(".", "/")
+    for name in PROJECT["tool"]["setuptools"]["packages"]
+]
 
 
 def instructions(name):
