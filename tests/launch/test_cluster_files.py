@@ -6,13 +6,13 @@ import copy
 import fnmatch
 import re
 import subprocess
-import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
 import ray
 import yaml
+from packed import package_folders
 from prefrontal.launch.environment import ENVIRONMENT
 from ray.autoscaler._private.util import prepare_config, validate_config
 
@@ -158,9 +158,8 @@ def test_copied_is_what_the_project_is_made_of(config):
         parts = Path(path).parts
         return any(fnmatch.fnmatch(part, pattern) for part in parts for pattern in config["rsync_exclude"])
 
-    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     needed = ["pyproject.toml", "README.md", "LICENSE", ".ci/constraints.txt", "conf/task/two_step.yaml"]
-    needed += [f"{package.removeprefix('prefrontal.').replace('.', '/')}/__init__.py" for package in packages]
+    needed += [f"{package}/__init__.py" for package in package_folders()]
     assert not [path for path in needed if excluded(path)]
     assert [path for path in needed if (ROOT / path).is_file()] == needed
     unwanted = [".git/config", ".venv/bin/python", "runs/two_step", "prefrontal.egg-info", "envs/__pycache__/a.pyc"]

@@ -14,16 +14,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packed import package_folders
 from prefrontal.launch.environment import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 NAMES = ["cpu", "cuda", "dmlab"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PACKAGES = [
-    PROJECT["tool"]["setuptools"]["package-dir"].get(name) or name.removeprefix("prefrontal.").replace(".", "/")
-    for name in PROJECT["tool"]["setuptools"]["packages"]
-]
 
 
 def instructions(name):
@@ -158,7 +155,7 @@ def ignored(path):
 
 def test_builder_gets_what_the_project_is_made_of_and_nothing_else():
     needed = ["pyproject.toml", "README.md", "LICENSE", ".ci/constraints.txt", "conf/task/two_step.yaml"]
-    needed += [f"{package}/__init__.py" for package in PACKAGES]
+    needed += [f"{package}/__init__.py" for package in package_folders()]
     assert [path for path in needed if (ROOT / path).is_file()] == needed
     assert not [path for path in needed if ignored(path)]
     assert not ignored("dist/deepmind_lab-1.0-cp311-cp311-linux_x86_64.whl")
