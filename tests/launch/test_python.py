@@ -382,12 +382,22 @@ def test_a_process_is_left_as_it_was(tmp_path, monkeypatch):
 
 
 def test_through_ray(tmp_path):
-    """The default: a Ray of its own that is gone afterwards; the handlers of signals are what they were."""
-    import ray
+    """The default: a Ray of its own that is gone afterwards; the handlers of signals are what they were.
 
-    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    run = prefrontal.train("two_step", folder=tmp_path / "run", settings={**SETTINGS, "actors.num": 1})
-    assert run.config.cluster == "local"
-    assert run.results["env_steps"] >= 20_000
-    assert not ray.is_initialized()
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+    In a process of its own, where no other Ray stands that the training would use and leave.
+    """
+    program = (
+        "import signal, sys, prefrontal, ray\n"
+        "handlers = lambda: [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]\n"
+        "before = handlers()\n"
+        f"settings = {SETTINGS | {'actors.num': 1}!r}\n"
+        "run = prefrontal.train('two_step', folder=sys.argv[1], settings=settings)\n"
+        "assert run.config.cluster == 'local'\n"
+        "assert run.results['env_steps'] >= 20_000\n"
+        "assert not ray.is_initialized()\n"
+        "assert handlers() == before\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "run"], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
