@@ -22,6 +22,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.version import VersionBase
 from packaging.version import Version
+from prefrontal.launch.run.measures import flatten
 from prefrontal.learner.checkpoint import read
 from program import ONE_PROCESS, call, newest
 from threadpoolctl import threadpool_info
@@ -76,8 +77,10 @@ def test_a_call_makes_the_run_that_the_command_makes(algo, tmp_path):
     assert here.tensors.keys() == there.tensors.keys()
     assert all(torch.equal(here.tensors[name], there.tensors[name]) for name in here.tensors)
     assert ours.trials.equals(typed.trials)
-    results = [{k: v for k, v in each.results.items() if k not in PRINTED} for each in (ours, typed)]
-    assert results[0] == results[1]
+    # To the last digit where both compute with one thread; a variable of the environment may give the command others.
+    results = [flatten({k: v for k, v in each.results.items() if k not in PRINTED}) for each in (ours, typed)]
+    assert len(results[0]) > 20
+    assert results[0] == pytest.approx(results[1], rel=1e-9, abs=1e-12, nan_ok=True)
     saved = [(tmp_path / name / "config.yaml").read_text() for name in ("called", "typed")]
     assert saved[0].replace("/called", "") == saved[1].replace("typed", str(tmp_path))
 
