@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from ..logistic import logistic
 from ..table_columns import Column
 from ..tables import TableForm
 from ..trials import Reference, Trials, simulate
@@ -17,8 +18,6 @@ from .env import TwoStepEnv, TwoStepSettings
 
 CELLS = ("rewarded_common", "rewarded_uncommon", "unrewarded_common", "unrewarded_uncommon")
 LAGS = 5
-CONVERGED, MOST_STEPS = 1e-8, 100
-"""What ends a regression: the loss is so near to its minimum, or so many steps of Newton's method were made."""
 MODEL_FREE_RATES = np.arange(0.1, 1.0, 0.1)
 
 
@@ -102,30 +101,8 @@ def lag_regression(trials: Trials, lags: int = LAGS, ridge: float = 1.0) -> dict
     codes, counts = np.unique(np.ravel_multi_index((choice[index], *histories), shape), return_counts=True)
     chosen, *histories = np.unravel_index(codes, shape)
     columns = [(2 * (past % 2) - 1) * (past // 2 == c) for c in range(4) for past in histories]
-    weights = _logistic(np.column_stack([1.0 - 2.0 * chosen, *columns]), counts, ridge)[1:].reshape(4, lags)
+    weights = logistic(np.column_stack([1.0 - 2.0 * chosen, *columns]), counts, ridge)[1:].reshape(4, lags)
     return {name: row.tolist() for name, row in zip(CELLS, weights, strict=True)}
-
-
-def _logistic(design: Array, counts: Array, ridge: float) -> Array:
-    """Weights w [K] that minimise the sum of log(1 + exp(-x w)) over rows x of `design` [N, K], each counted `counts`
-    [N] times, plus ridge / 2 |w|^2: by Newton's method with step halving, on a function that is strictly convex."""
-
-    def loss(weights: Array) -> float:
-        return float(counts @ np.logaddexp(0.0, -(design @ weights)) + 0.5 * ridge * weights @ weights)
-
-    weights = np.zeros(design.shape[1])
-    for _ in range(MOST_STEPS):
-        wrong = special.expit(-(design @ weights))
-        slope = ridge * weights - (counts * wrong) @ design
-        curvature = (design * (counts * wrong * (1 - wrong))[:, None]).T @ design + ridge * np.eye(len(weights))
-        step = np.linalg.solve(curvature, slope)
-        if slope @ step < CONVERGED:
-            break
-        lowest = loss(weights)
-        while loss(weights - step) > lowest:
-            step = step / 2
-        weights = weights - step
-    return weights
 
 
 def anova(trials: Trials) -> dict[str, dict[str, float]]:
