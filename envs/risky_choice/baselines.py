@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..random_agent import RandomAgent
+from ..two_sides import FIXATE, RandomSide
 from ..vector import Array, Mask, VectorTask
-from .env import FIXATE, RiskyChoiceEnv
+from .env import RiskyChoiceEnv
 from .planning import pulls_risky
 
 LEARNING_RATE, INVERSE_TEMPERATURE = 0.2, 3.0
 """Of the Rescorla-Wagner learner (softmax)."""
 
 
-class Random(RandomAgent[RiskyChoiceEnv]):
+class Random(RandomSide[RiskyChoiceEnv]):
     """Fixates when it should, and takes each lever that is there equally often."""
 
     def __init__(self, env: VectorTask) -> None:
         super().__init__(env, RiskyChoiceEnv)
-
-    def act(self, obs: Array) -> Array:
-        """See `envs.trials.Baseline`."""
-        left, right = obs[:, 0] > 0, obs[:, 1] > 0
-        chosen = np.where(left & right, self._choose(), np.where(right, 1, 0))
-        return np.where(left | right, chosen, FIXATE)
-
-    def _choose(self) -> Array:
-        """A lever for each episode, [B], as if both were there."""
-        return self.rng.integers(2, size=self.env.num_envs)
 
 
 class Oracle(Random):

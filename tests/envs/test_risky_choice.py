@@ -10,9 +10,10 @@ import pytest
 from prefrontal.envs import registry
 from prefrontal.envs.risky_choice.analysis import analyse, references, summarise
 from prefrontal.envs.risky_choice.baselines import BASELINES
-from prefrontal.envs.risky_choice.env import FIXATE, RiskyChoiceEnv, RiskyChoiceSettings
+from prefrontal.envs.risky_choice.env import RiskyChoiceEnv, RiskyChoiceSettings
 from prefrontal.envs.risky_choice.planning import chance_of_win, observer_reward, plan, risky_by_trial
 from prefrontal.envs.trials import simulate
+from prefrontal.envs.two_sides import FIXATE
 
 
 def episodes(name, settings, count, seed=0):
