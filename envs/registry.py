@@ -80,8 +80,8 @@ class Task:
     """What it needs of a table of trials that others made; None: such tables are not read."""
     coded: tuple[str, ...] = field(default=())
     """What is looked for in the activity of units unless somebody asks for something else: columns of the table of
-    trials, `previous_<column>` for those of the trial before; the first two that take few values tell conditions
-    apart. Empty: all columns."""
+    trials, `previous_<column>` for those of the trial before, products (`choice*previous_reward`); the first two that
+    take few values tell conditions apart. Empty: all columns."""
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
 

@@ -1,10 +1,10 @@
-"""What a recording says of its trials, by name: a column of the table of trials, or that of the trial before."""
+"""What a recording says of its trials, by name: columns of the table of trials, of the trial before, products."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,8 +14,14 @@ from ...replay.trajectory import Array
 if TYPE_CHECKING:
     from xarray import Dataset
 
+At = Literal["last", "first"]
+"""Which step of a trial: that whose action ends it, or its first."""
+
 PREVIOUS = "previous_"
 """In front of a column: its value in the trial before, in the same episode."""
+
+TIMES = "*"
+"""Between columns: their product, each as its deviation from its mean."""
 
 MOST_CATEGORIES = 16
 """Whole numbers of more values are quantities."""
@@ -53,6 +59,10 @@ class TrialEnds:
     def starts(self) -> Array:
         """[K] the first steps of the trials."""
         return np.where(self.trial == 0, 0, np.concatenate(([0], self.step[:-1] + 1)))
+
+    def at(self, which: At) -> Array:
+        """[K] the steps that count."""
+        return self.step if which == "last" else self.starts()
 
 
 @dataclass(frozen=True)
@@ -94,31 +104,45 @@ def column_names(data: Dataset) -> list[str]:
     ]
 
 
-def column(data: Dataset, ends: TrialEnds, name: str, setting: str) -> Values:
-    """The values of a column, one a trial.
+def column(data: Dataset, ends: TrialEnds, name: str, setting: str, at: At = "last") -> Values:
+    """The values of a column, or of a product of columns, one a trial.
 
     Args:
         data: the recording.
         ends: of its trials.
         name: of the column.
         setting: that asks for it, for messages.
+        at: the step of a trial at which the network's own numbers (`value`, `rpe`) are read; others are the trial's.
 
     Raises:
-        ConfigError: if there is none, with what is closest.
+        ConfigError: if there is none, with what is closest; for a product of texts.
     """
+    if TIMES in name:
+        return _product(name, [column(data, ends, factor, setting, at) for factor in name.split(TIMES)], setting)
     there = column_names(data)
     before = name.startswith(PREVIOUS) and name not in there
     base = name.removeprefix(PREVIOUS) if before else name
     if base not in there:
         known = [f"{PREVIOUS}{other}" for other in there] if before else there
         raise ConfigError(f"{setting}: {unknown(name, known, 'column')} ({PREVIOUS}...: of the trial before)")
-    values = data[base].values[ends.episode, ends.step]
+    own = data[base].attrs.get("kind") == "network"
+    values = data[base].values[ends.episode, ends.at(at) if own else ends.step]
     if values.dtype.kind == "O":
         values = values.astype(str)
     finite: Array = np.isfinite(values) if values.dtype.kind == "f" else np.ones(len(values), dtype=np.bool_)
     if before:
         return Values(np.roll(values, 1), np.roll(finite, 1) & (ends.trial > 0))
     return Values(values, finite)
+
+
+def _product(name: str, factors: Sequence[Values], setting: str) -> Values:
+    """Of deviations from means: beside its factors in a regression, it leaves to them what is their own."""
+    if any(factor.is_text for factor in factors):
+        raise ConfigError(f"{setting}: {name}: a text cannot be multiplied")
+    known = np.all([factor.known for factor in factors], axis=0)
+    values = np.where(known, [factor.values for factor in factors], 0).astype(np.float64)
+    count = max(1, known.sum())
+    return Values(np.prod(values - values.sum(1, keepdims=True) / count, axis=0), known)
 
 
 def default_columns(data: Dataset, ends: TrialEnds) -> list[str]:
@@ -128,7 +152,11 @@ def default_columns(data: Dataset, ends: TrialEnds) -> list[str]:
         told = [name for name in column_names(data) if data[name].attrs.get("kind") == "task" and name != "trial"]
         named = [*told, *([f"{PREVIOUS}reward"] if "reward" in data else [])]
     there = column_names(data)
-    named = [name for name in named if name in there or name.removeprefix(PREVIOUS) in there]
+    named = [
+        name
+        for name in named
+        if all(factor in there or factor.removeprefix(PREVIOUS) in there for factor in name.split(TIMES))
+    ]
     found = [name for name in named if len(column(data, ends, name, "").levels) > 1]
     if not found:
         raise ConfigError(f"variables: nothing that this task tells varies; there is: {', '.join(there)}")

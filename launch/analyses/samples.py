@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...conf.checking import ConfigError, unknown
 from ...replay.trajectory import Array
-from .columns import TrialEnds
+from .columns import At, TrialEnds
 
 if TYPE_CHECKING:
     from xarray import Dataset
-
-At = Literal["last", "first"]
-"""Which step of a trial: that whose action ends it, or its first."""
 
 BLOCK = 64
 """Episodes that are read at once."""
@@ -54,7 +51,7 @@ def activity_name(data: Dataset, asked: str | None) -> str:
 
 def one_a_trial(data: Dataset, name: str, ends: TrialEnds, at: At) -> Samples:
     """One step of each trial."""
-    step = ends.step if at == "last" else ends.starts()
+    step = ends.at(at)
     activity = _read(data, name, ends.episode, step)
     return Samples(activity, ends.episode, np.arange(len(step)), step - ends.starts())
 

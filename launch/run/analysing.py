@@ -11,13 +11,13 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from ...conf.settings import LARGEST, Count, Many, Name, Seed, Text, settings
-from ..analyses.columns import TrialEnds, column, conditions_of, default_columns, default_condition
+from ..analyses.columns import At, TrialEnds, column, conditions_of, default_columns, default_condition
 from ..analyses.decoding import decode
 from ..analyses.drawing import draw_coding, draw_trajectories
 from ..analyses.population import Along, similarity, trajectories
 from ..analyses.regression import independent, regress
 from ..analyses.report import Analyses, results, rows, table
-from ..analyses.samples import At, activity_name, each_step, one_a_trial
+from ..analyses.samples import activity_name, each_step, one_a_trial
 from ..console import console, shell
 from .folder import NotARunFolderError, RunFolder
 from .others import write_csv
@@ -113,8 +113,8 @@ def analyses_of(data: Dataset, told: AnalyseSettings) -> Analyses:
     ends = TrialEnds.of(data)
     name = activity_name(data, told.activity)
     wanted = _names(told.variables) or default_columns(data, ends)
-    columns = {one: column(data, ends, one, "variables") for one in wanted}
-    decoded = {one: column(data, ends, one, "decode") for one in _names(told.decode) or wanted}
+    columns = {one: column(data, ends, one, "variables", told.at) for one in wanted}
+    decoded = {one: column(data, ends, one, "decode", told.at) for one in _names(told.decode) or wanted}
     telling = _names(told.condition) or default_condition(data, ends, wanted)
     condition, labels = conditions_of(data, ends, telling)
     samples = one_a_trial(data, name, ends, told.at)

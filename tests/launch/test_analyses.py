@@ -253,6 +253,43 @@ def test_columns_are_those_of_the_ends_of_trials_and_of_the_trials_before():
     assert default_condition(data, ends, ["trial", "choice", "gt"]) == ["trial", "choice"]
 
 
+def test_a_product_is_that_of_deviations_from_means_where_all_are_known():
+    data = recording(coded="choice,previous_reward*choice,nosuch*choice")
+    ends = TrialEnds.of(data)
+    found = column(data, ends, "previous_reward*choice", "variables")
+    assert found.known.tolist() == [False, True, True, False, True]
+    reward, choice = np.array([1, 2, 100]), np.array([0, 1, 0])
+    expected = (reward - reward.mean()) * (choice - choice.mean())
+    np.testing.assert_allclose(found.values[found.known], expected)
+    assert default_columns(data, ends) == ["choice", "previous_reward*choice"]
+    with pytest.raises(ConfigError, match=r"variables: gt\*choice: a text cannot be multiplied"):
+        column(data, ends, "gt*choice", "variables")
+    with pytest.raises(ConfigError, match=r"decode: choise: there is no such column; did you mean choice\?"):
+        column(data, ends, "reward*choise", "decode")
+
+
+def test_an_interaction_is_found_and_told_apart_from_its_factors():
+    """Unit 0 codes the product of two columns, unit 1 their sum, and unit 2 neither."""
+    rng = np.random.default_rng(0)
+    data = recording(tuple((1,) * 20 for _ in range(60)), extra=0)
+    choice, reward = (rng.integers(0, 2, (60, 20)) for _ in range(2))
+    data["choice"] = data["choice"].copy(data=choice.astype(np.int8))
+    data["reward"] = data["reward"].copy(data=reward.astype(np.float32))
+    coded = np.stack([(choice - 0.5) * (reward - 0.5), choice + reward, np.zeros_like(choice)], -1)
+    data["hidden"] = (("episode", "step", "unit"), coded + 0.5 * rng.standard_normal(coded.shape))
+    found = analyses_of(data, AnalyseSettings(run="here", variables=("choice", "reward", "choice*reward"), shuffles=2))
+    assert (found.regression.q < 0.05).tolist() == [[False, True, False], [False, True, False], [True, False, False]]
+
+
+def test_what_is_the_networks_own_is_read_at_the_step_that_counts():
+    data = recording()
+    data["value"] = data["reward"].assign_attrs(kind="network")
+    ends = TrialEnds.of(data)
+    assert column(data, ends, "value", "variables").values.tolist() == [1, 2, 5, 100, 102]
+    assert column(data, ends, "value", "variables", "first").values.tolist() == [0, 2, 3, 100, 101]
+    assert column(data, ends, "reward", "variables", "first").values.tolist() == [1, 2, 5, 100, 102]
+
+
 def test_samples_are_read_at_the_steps_that_were_asked_for(monkeypatch):
     monkeypatch.setattr("prefrontal.launch.analyses.samples.BLOCK", 1)
     data = recording()
