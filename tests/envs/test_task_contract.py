@@ -27,6 +27,7 @@ VARIANTS = [(name, SHORTER.get(name, {})) for name in BATCHED] + [
     ("bandit", {"arms": "informative", "trial_number": True}),
     ("episodic_two_step", {"context_input": True}),
     ("harlow", {"split": "test"}),
+    ("matching", {"fixation": False, "split": "test", "trials": [20, 30]}),
     ("risky_choice", {"fixation": False, "probabilities": []}),
     ("two_step", {"steps_per_trial": 2, "trials": 10, "trial_number": True}),
     ("two_step", {"steps_per_trial": 3}),
@@ -236,6 +237,7 @@ LONG = {
     "contextual_choice": {"steps": 50_000, "items": 1, "evidence_size": 1, "context_size": 1},
     "episodic_two_step": {"trials": 2**15, "context_bits": 15},
     "harlow": {"trials": 50_000, "max_steps": 10**6, "levels": 50_000, "split": "all"},
+    "matching": {"trials": [50_000, 50_000]},
     "risky_choice": {"free": 50_000},
 }
 """Options with which an episode is long; elsewhere `trials` is enough."""
