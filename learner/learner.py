@@ -74,6 +74,7 @@ class Learner:
         self.spec = spec
         self.config = config
         self.device = resolve_device(device)
+        torch.backends.cudnn.deterministic = True  # else a resumed run on a GPU is not the run bit for bit
         self.progress = Progress()
         self._bf16, self._seed = bf16, seed
         with torch.random.fork_rng(devices=[]):

@@ -71,7 +71,14 @@ class Numbers:
     ("may_look", "actions"), [(True, {}), (False, {}), (False, {"actions": "glance", "turn": 10, "action_repeat": 4})]
 )
 def test_the_same_episodes_as_on_the_host(device, may_look, actions):
-    """Pixels, rewards, ends, truth and last observations; also where the device must not be looked at."""
+    """Pixels, rewards, ends, truth and last observations; also where the device must not be looked at.
+
+    A GPU fuses products with sums, so that there a pixel may be rounded the other way.
+    """
+
+    def same_pixels(ours, others):
+        return np.abs(ours.astype(int) - on_host(others)).max() <= (device.type == "cuda")
+
     settings, batch = PsychLabSettings(**{**QUICK, "max_frames": 380, **actions}, randomise=2), 12
     host, screen, numbers = ScreenEnv(settings, batch), Screen(settings, batch, device), Numbers()
     screen.may_look &= may_look
@@ -81,7 +88,7 @@ def test_the_same_episodes_as_on_the_host(device, may_look, actions):
     host.rng = numbers
     host._begin(np.ones(batch, dtype=bool))
     seen = {"terminated": 0, "truncated": 0}
-    assert np.array_equal(host._observe(), on_host(screen.reset()))
+    assert same_pixels(host._observe(), screen.reset())
     rng = np.random.default_rng(0)
     for start in range(0, 180, 20):
         for t, watched in enumerate(screen.may_be_cut(20)):
@@ -89,7 +96,7 @@ def test_the_same_episodes_as_on_the_host(device, may_look, actions):
             action = rng.integers(screen.single_action_space.n, size=batch)
             obs, reward, terminated, truncated, info = host.step(action)
             step = screen.step(torch.from_numpy(action).to(device), watched)
-            assert np.array_equal(obs, on_host(step.obs))
+            assert same_pixels(obs, step.obs)
             for name, column in {"reward": reward, "terminated": terminated, "truncated": truncated}.items():
                 assert np.array_equal(column, on_host(getattr(step.played, name))), name
             for name, column in step.played.info.items():
@@ -98,7 +105,7 @@ def test_the_same_episodes_as_on_the_host(device, may_look, actions):
             rows = [] if watched is None else on_host(watched).tolist()
             assert set(np.flatnonzero(truncated)) <= set(rows)
             if truncated.any():
-                assert np.array_equal(info["final_obs"][rows], on_host(step.final_obs))
+                assert same_pixels(info["final_obs"][rows], step.final_obs)
             seen["terminated"] += int(terminated.sum())
             seen["truncated"] += int(truncated.sum())
     assert min(seen.values()) > 5
