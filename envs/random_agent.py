@@ -13,6 +13,11 @@ from .vector import Array, Mask, VectorTask
 Env = TypeVar("Env", bound=VectorTask)
 
 
+def baseline_rng() -> np.random.Generator:
+    """Random numbers of a baseline: a stream that no environment seeded with a number has."""
+    return np.random.default_rng([0, 1])
+
+
 class RandomAgent(Generic[Env]):
     """Takes each action equally often (see `envs.trials.Baseline`), of a `Box` as Gymnasium samples it.
 
@@ -28,7 +33,7 @@ class RandomAgent(Generic[Env]):
         if not isinstance(env, plays):
             raise TypeError(f"this baseline plays {plays.__name__}, not {type(env).__name__}")
         self.env: Env = env
-        self.rng = np.random.default_rng(0)
+        self.rng = baseline_rng()
         self._space = copy.deepcopy(env.action_space)
         self._space.seed(0)
 

@@ -20,7 +20,7 @@ class TwoSides(VectorTask):
     With `fixation` a trial has two steps: the cue alone, which wants the third action, then the sides. Another action
     on the cue costs `penalty`, and the trial goes on. A side that is not there, or a fixation where a side was due,
     costs `penalty`, and the trial is over. In `info`, `choice` is -1 where no side was chosen; `reward` is what the
-    trial's last step brought, `fixated` whether the cue was answered as it should be.
+    trial's last step brought, `fixated` (where a subclass declares it) whether the cue was answered as it should be.
 
     A subclass sets `_length`, writes `_begin` (which calls this one's) and the hooks below.
     """
@@ -94,9 +94,10 @@ class TwoSides(VectorTask):
             "trial_done": self._nowhere if fixates else self._everywhere,
             "choice": choice,
             "reward": reward,
-            "fixated": self._fixated,
             **told,
         }
+        if "fixated" in self.info_spec:
+            info["fixated"] = self._fixated
         self._total += reward
         self._last = reward
         if not fixates:

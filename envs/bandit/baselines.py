@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..random_agent import baseline_rng
 from ..vector import Array, Mask, VectorTask
 from .env import INFORMATIVE_ARMS, TARGETS, TWO_POINT, BanditEnv, BanditSettings
 from .indices import LONGEST_POLICY, gittins_tables, optimal_policy
@@ -24,7 +25,7 @@ class _Agent:
             raise ValueError(f"bandit: {type(self).__name__} is for rewards of 0 and 1, not for arms=informative")
         self.env = env
         self.settings: BanditSettings = env.settings
-        self.rng = np.random.default_rng(0)
+        self.rng = baseline_rng()
         self.rows = np.arange(env.num_envs)
         self.pulls = np.zeros((env.num_envs, env.settings.arm_count))
         self.paid = np.zeros_like(self.pulls)

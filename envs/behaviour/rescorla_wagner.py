@@ -1,7 +1,8 @@
 """Rescorla-Wagner: the value of what was chosen moves towards what it paid, Q += α (r - Q); softmax of β Q.
 
-Values begin at 0.5. Two additions on demand: perseveration, κ added to the logit of the last choice (Lau and Glimcher
-2005), and a lapse, choices at random with probability ε (Wang et al. 2016 call the four forms b, ab, be and abe).
+Values begin at 0.5. On demand: perseveration, κ added to the logit of the last choice (Lau and Glimcher 2005), and a
+lapse, choices at random with probability ε (Wang et al. 2016 call the four forms b, ab, be and abe). Of opposite
+options one pays where the other does not: all values move, those of the others towards 1 - r.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class RescorlaWagner(ChoiceModel):
     title: ClassVar[str] = "Rescorla-Wagner"
     perseveration: bool = False
     lapse: bool = False
+    opposite: bool = False
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -38,12 +40,14 @@ class RescorlaWagner(ChoiceModel):
     @property
     def called(self) -> str:
         """With its additions."""
-        return self.name + "_perseveration" * self.perseveration + "_lapse" * self.lapse
+        added = {"_perseveration": self.perseveration, "_lapse": self.lapse, "_opposite": self.opposite}
+        return self.name + "".join(name for name, there in added.items() if there)
 
     @property
     def shown(self) -> str:
         """With its additions."""
-        return self.title + ", perseveration" * self.perseveration + ", lapse" * self.lapse
+        added = {"perseveration": self.perseveration, "lapse": self.lapse, "opposite options": self.opposite}
+        return ", ".join([self.title, *(name for name, there in added.items() if there)])
 
     def learner(self, parameters: Array) -> Learner:
         """See `ChoiceModel`."""
@@ -56,6 +60,7 @@ class _RescorlaWagner(Learner):
         by_name = dict(zip(names, np.ascontiguousarray(parameters.T), strict=True))
         self._rate, self._beta = by_name["learning_rate"], by_name["inverse_temperature"][:, None]
         self._kappa, self._lapse = by_name.get("perseveration"), by_name.get("lapse")
+        self._opposite = model.opposite
         self._start_of_row = model.choices * np.arange(len(parameters))
         self._values = np.full((len(parameters), model.choices), INITIAL_VALUE)
         self._last = np.zeros_like(self._values)
@@ -80,6 +85,10 @@ class _RescorlaWagner(Learner):
         """See `Learner`."""
         chosen = self._start_of_row + trial["choice"]
         values = self._values.ravel()  # a view
+        if self._opposite:
+            own = values[chosen]
+            self._values += self._rate[:, None] * ((1 - trial["reward"])[:, None] - self._values)
+            values[chosen] = own
         values[chosen] += self._rate * (trial["reward"] - values[chosen])
         if self._kappa is not None:
             self._last.fill(0.0)

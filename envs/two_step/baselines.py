@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..random_agent import baseline_rng
 from ..vector import Array, Mask, VectorTask
 from .env import FIXATE, TwoStepEnv, TwoStepSettings
 
@@ -24,7 +25,7 @@ class Player:
             raise TypeError(f"these baselines play the two-step task, not {type(env).__name__}")
         self.env = env
         self.settings: TwoStepSettings = env.settings
-        self.rng = np.random.default_rng(0)
+        self.rng = baseline_rng()
         self._shown = np.zeros(env.num_envs, dtype=int)
         self._choice = np.zeros(env.num_envs, dtype=int)
 

@@ -192,7 +192,8 @@ def test_every_baseline_plays_and_every_figure_is_drawn(name):
         trials, returns = simulate(env, factory(env), 60, seed=0)
         assert np.isfinite(returns).all()
         answered = len(np.unique(trials["episode"]))
-        assert answered == 60 or (name in SHORTER and answered > 30), "who looks around at random may never answer"
+        may_not = name in {*SHORTER, "harlow"}
+        assert answered == 60 or (may_not and answered > 30), "who looks around at random may never answer"
     steps = np.linspace(1e4, 1e6, 20)
     measures = flatten(task.summarise(trials, settings))
     history = {"env_steps": steps, "episode_return": steps / 1e6}
@@ -239,6 +240,7 @@ LONG = {
     "harlow": {"trials": 50_000, "max_steps": 10**6, "levels": 50_000, "split": "all"},
     "matching": {"trials": [50_000, 50_000]},
     "risky_choice": {"free": 50_000},
+    "volatility": {"block_trials": 12_500},
 }
 """Options with which an episode is long; elsewhere `trials` is enough."""
 
