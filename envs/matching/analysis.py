@@ -21,10 +21,10 @@ SIMULATED = 2000
 
 
 def _complete(trials: Trials, settings: MatchingSettings) -> Trials:
-    """Others fixate; of p0 that is not told, nothing is held out."""
+    """Others fixate; where p0 is not told, nothing is held out."""
     count = len(trials["choice"])
-    left = trials.get("p0_left", np.full(count, settings.intervals()[0, 0]))
-    found = {"fixated": np.ones(count, dtype=bool), "held_out": settings.held_out(left)}
+    held_out = settings.held_out(trials["p0_left"]) if "p0_left" in trials else np.zeros(count, dtype=bool)
+    found = {"fixated": np.ones(count, dtype=bool), "held_out": held_out}
     return {name: column for name, column in found.items() if name not in trials}
 
 
