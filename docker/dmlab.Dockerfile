@@ -20,10 +20,10 @@ RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu "$(gr
 RUN python -c 'import tomllib as t; print(*t.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
       > requirements.txt \
  && pip install --constraint constraints.txt --requirement requirements.txt
-# A wheel of another Python is refused here.
+# A wheel of another Python is refused here. Upstream's imports pkg_resources and dm_env, which it does not ask for.
 ARG WHEEL
 COPY ${WHEEL} /wheels/
-RUN pip install --constraint constraints.txt /wheels/*.whl
+RUN pip install --constraint constraints.txt /wheels/*.whl 'setuptools<81' dm-env
 COPY . .
 RUN pip install --no-deps .
 

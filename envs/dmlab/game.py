@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,7 +27,7 @@ from .levels import find_level
 
 Frame = NDArray[np.uint8]
 
-OBSERVATION = "RGB_INTERLACED"
+OBSERVATION = "RGB_INTERLEAVED"
 Renderer = Literal["software", "hardware"]
 LARGEST_SEED = 2**31 - 1
 
@@ -33,6 +35,11 @@ MISSING = (
     "DeepMind Lab is not installed: Python finds no package deepmind_lab, and no registry has a wheel of it. Build it "
     "with Bazel from github.com/google-deepmind/lab (python/pip_package), or with the builder of the package "
     "dmlab-gym (pip install dmlab-gym && dmlab-gym build; Python 3.13 and Docker or Podman); see docs/dmlab.md"
+)
+BROKEN = (
+    "deepmind_lab is installed, but Python {python} cannot load it ({error}). It must be built for this Python and its "
+    "NumPy. Upstream's package needs Python 3.11 or older (later ones have no module imp) and what its wheel does not "
+    "ask for: pip install 'setuptools<81' dm-env; see docs/dmlab.md"
 )
 
 
@@ -51,20 +58,17 @@ def load_module() -> Any:
     """The module `deepmind_lab`.
 
     Raises:
-        TaskUnavailableError: if it is not there, with the ways to get it, or cannot be loaded.
+        TaskUnavailableError: if it is not there, with the ways to get it, or cannot be loaded, with what it may lack.
     """
     # Threads of the software renderer would fight with the other actors; read when the renderer is loaded.
     os.environ.setdefault("LP_NUM_THREADS", "0")
     try:
-        return importlib.import_module("deepmind_lab")
-    except ModuleNotFoundError as error:
-        if error.name != "deepmind_lab":
-            raise
-        raise TaskUnavailableError(MISSING) from error
+        with warnings.catch_warnings(action="ignore"):  # its own imports are of modules that will go
+            return importlib.import_module("deepmind_lab")
     except ImportError as error:
-        raise TaskUnavailableError(
-            f"deepmind_lab cannot be loaded: {error}; it must be built for this Python and NumPy (docs/dmlab.md)"
-        ) from error
+        if isinstance(error, ModuleNotFoundError) and error.name == "deepmind_lab":
+            raise TaskUnavailableError(MISSING) from error
+        raise TaskUnavailableError(BROKEN.format(python=platform.python_version(), error=error)) from error
 
 
 class Game:

@@ -279,8 +279,9 @@ def test_settings_are_checked():
 
 def test_an_unknown_level_or_option_is_told_in_the_games_own_words():
     for options, message in (
-        ({"level": "seek_avoid"}, "cannot open levels/seek_avoid.lua"),
-        ({"options": {"speed": 2}}, "Failed to apply setting 'speed = 2'"),
+        ({"level": "seek_avoid"}, "Level not found: Failed to open file '.*/levels/seek_avoid.lua'"),
+        ({"options": {"speed": 2}}, 'Invalid setting: "speed" = "2"'),
+        ({"width": 30}, "'width' must be a positive multiple of 4. Actual 30"),
     ):
         with pytest.raises(TaskUnavailableError, match=message):
             make(**options).reset(seed=1)

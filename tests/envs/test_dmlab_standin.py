@@ -20,10 +20,11 @@ NO_ACTION = np.zeros(7, dtype=np.intc)
 MISUSES = {
     "config number": (TypeError, lambda m: m.Lab("seekavoid_arena_01", [], config={"width": 84})),
     "config list": (TypeError, lambda m: m.Lab("seekavoid_arena_01", [], config=["width"])),
-    "observations tuple": (TypeError, lambda m: m.Lab("seekavoid_arena_01", ("RGB_INTERLACED",))),
+    "observations tuple": (TypeError, lambda m: m.Lab("seekavoid_arena_01", ("RGB_INTERLEAVED",))),
     "observation": (ValueError, lambda m: m.Lab("seekavoid_arena_01", ["RGBA"])),
     "level": (RuntimeError, lambda m: m.Lab("seekavoid", [])),
     "key": (RuntimeError, lambda m: m.Lab("seekavoid_arena_01", [], config={"with": "84"})),
+    "size": (RuntimeError, lambda m: m.Lab("seekavoid_arena_01", [], config={"width": "30"})),
     "renderer": (RuntimeError, lambda m: m.Lab("seekavoid_arena_01", [], renderer="vulkan")),
     "pickle": (TypeError, lambda m: pickle.dumps(started(m))),
     "copy": (TypeError, lambda m: copy.copy(started(m))),
@@ -46,7 +47,7 @@ MISUSES = {
 
 
 def started(module):
-    lab = module.Lab("seekavoid_arena_01", ["RGB_INTERLACED"], config={"width": "16", "height": "16"})
+    lab = module.Lab("seekavoid_arena_01", ["RGB_INTERLEAVED"], config={"width": "16", "height": "16"})
     lab.reset(seed=1)
     return lab
 
@@ -87,6 +88,14 @@ def test_standin_holds_the_lock_and_speaks_past_python(standin, capfd, monkeypat
     thread.join()
     assert after - before >= 0.3
     assert not [tick for tick in ticks if before + 0.02 < tick < after - 0.02], "another thread ran during the step"
+
+
+def test_the_old_name_of_the_frame_prints_a_line_at_each_reading(standin, capfd):
+    lab = standin.Lab("seekavoid_arena_01", ["RGB_INTERLACED"], config={"logLevel": "NEVER"})
+    lab.reset(seed=1)
+    for _ in range(2):
+        lab.observations()
+    assert capfd.readouterr().err.splitlines() == ["Using deprecated observation format: 'RGB_INTERLACED'"] * 2
 
 
 @pytest.mark.dmlab

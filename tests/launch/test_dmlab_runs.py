@@ -137,6 +137,23 @@ def test_without_the_package_the_program_says_how_to_get_it(tmp_path):
     assert "dmlab" in call(tmp_path, "tasks")
 
 
+@pytest.mark.skipif(INSTALLED, reason="deepmind_lab is installed")
+@pytest.mark.parametrize("lacking", ["imp", "pkg_resources", "dm_env"])
+def test_a_package_that_cannot_be_loaded_is_told_with_what_it_needs(tmp_path, lacking):
+    package = tmp_path / "installed" / "deepmind_lab"
+    package.mkdir(parents=True)
+    fault = f"""ModuleNotFoundError("No module named '{lacking}'", name="{lacking}")"""
+    (package / "__init__.py").write_text(f"import warnings\nwarnings.warn('old')\nraise {fault}\n")
+    path = os.pathsep.join((str(package.parent), os.environ["PYTHONPATH"]))
+    output = call(tmp_path, "train", "task=dmlab", status=2, env={**os.environ, "PYTHONPATH": path})
+    told = " ".join(output.split())
+    assert told.startswith("error: deepmind_lab is installed, but Python ")
+    for text in (f"(No module named '{lacking}')", "Python 3.11 or older", "pip install 'setuptools<81' dm-env"):
+        assert text in told
+    assert told.endswith("see docs/dmlab.md"), "one message and no traceback"
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_short_training_in_one_process(tmp_path):
     small = ["run.env_steps=800", "run.figures=1", "run.log_points=2", "evaluate.episodes=2", "model.encoder=none"]
     small += ["model.encoder_sizes=[]", "model.hidden_sizes=[8]", "task.width=24", "task.height=16"]

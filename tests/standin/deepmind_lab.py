@@ -50,14 +50,20 @@ class Lab:
             raise RuntimeError(f'Failed to set renderer must be "hardware" or "software" actual "{renderer}"!')
         if any(not isinstance(text, str) for text in (*config, *config.values())):
             raise TypeError("bad argument type for built-in operation")
+        for key in {"width", "height"} & set(config):
+            if int(config[key]) % 4:
+                text = f"'{key}' must be a positive multiple of 4. Actual {config[key]}"
+                raise RuntimeError(f"Failed to apply setting '{key} = {config[key]}' - \"{text}\"")
+        scripts = f"{runfiles_path()}/baselab/game_scripts"
         if level not in LEVELS:
-            raise RuntimeError(f'Failed to init environment - "cannot open levels/{level}.lua"')
-        known = SETTINGS | LEVELS[level].settings
+            text = f"Level not found: Failed to open file '{scripts}/levels/{level}.lua'"
+            raise RuntimeError(f'Failed to init environment - "{text}"')
         for key, value in config.items():
-            if key not in known:
-                raise RuntimeError(f"Failed to apply setting '{key} = {value}' - \"Invalid setting\"")
+            if key not in SETTINGS | LEVELS[level].settings:
+                text = f'{scripts}/decorators/setting_overrides.lua:140: Invalid setting: "{key}" = "{value}"'
+                raise RuntimeError(f'Failed to init environment - "{text}"')
         for name in observations:
-            if name not in ("RGB_INTERLACED", "RGB"):
+            if name not in ("RGB_INTERLEAVED", "RGB_INTERLACED", "RGB"):
                 raise ValueError(f"Unknown observation '{name}'.")
         for _ in range(6):  # never given back
             os.open(os.devnull, os.O_RDONLY)
@@ -122,7 +128,10 @@ class Lab:
         if self._status != _STARTED:
             raise RuntimeError("Environment in wrong status for call to observations()")
         frame = self._world.picture()
-        shapes = {"RGB_INTERLACED": frame, "RGB": np.ascontiguousarray(frame.transpose(2, 0, 1))}
+        if "RGB_INTERLACED" in self._observations:
+            os.write(2, b"Using deprecated observation format: 'RGB_INTERLACED'\n")
+        shapes = dict.fromkeys(("RGB_INTERLEAVED", "RGB_INTERLACED"), frame)
+        shapes["RGB"] = np.ascontiguousarray(frame.transpose(2, 0, 1))
         return {name: shapes[name].copy() for name in self._observations}
 
     def events(self):

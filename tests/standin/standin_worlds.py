@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 SETTINGS = {"width", "height", "fps", "logLevel", "levelDirectory", "appendCommand", "mixerSeed", "hasAltCameras"}
+SETTINGS |= {"datasetPath", "episodeLengthSeconds", "randomSeed"}  # not of every level, but no level refuses them
 DEGREES = 0.1056  # of a look unit in a frame
 WIDTH = 1.215  # of PsychLab's screen, in distances from it
 SCREEN = 1 / WIDTH
@@ -51,7 +52,6 @@ class Harlow(World):
     """The state machine of `contributed/psychlab/harlow`, frame by frame; the pictures are one colour each."""
 
     level = "contributed/psychlab/harlow"
-    settings = frozenset({"datasetPath"})
     recorded = True
     TRIALS, CLOCK, HOLD, PAUSE = 6, 18_000, 4, 5
 
@@ -175,7 +175,6 @@ class Arena(World):
     """Walking forward finds fruit, good or bad by where one looks. The map is compiled unless the cache has it."""
 
     level = "seekavoid_arena_01"
-    settings = frozenset({"episodeLengthSeconds"})
 
     def begin(self, cache):
         self.last = round(60 * float(self.config.get("episodeLengthSeconds", "20")))
@@ -211,7 +210,7 @@ class Faults(Arena):
     """Fails at a frame, once: the file `marker` is made when it does (with the process id), and holds it off."""
 
     level = "tests/faults"
-    settings = Arena.settings | {"fault", "frame", "marker"}
+    settings = frozenset({"fault", "frame", "marker"})
 
     def tick(self, action):
         marker = Path(self.config["marker"])
