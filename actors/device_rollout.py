@@ -109,6 +109,9 @@ class DeviceRollout:
         with torch.no_grad():
             self._state = tuple(component.clone() for component in self.agent.initial_state(spec.num_envs))
 
+    def close(self) -> None:
+        """As of a `RolloutWorker`; a task of tensors holds nothing open."""
+
     def load(self, version: int, vector: Vector | Tensor, env_steps: int = 0) -> None:  # noqa: ARG002
         """As of a `RolloutWorker`."""
         load_vector(vector, self.agent.parameters())

@@ -36,6 +36,10 @@ ROOM_EVERY_S = 1.0
 """How often the cluster is asked for its size."""
 
 
+CLOSE_S = 5.0
+"""How long the actors have to end what they play and close their environments. One that hangs is killed."""
+
+
 class ActorPool:
     """Supervised rollout actors.
 
@@ -126,7 +130,10 @@ class ActorPool:
         return sum(slot.handle is not None and not slot.starts for slot in self._slots)
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes, those that stand with their environments closed, if they answer in time."""
+        closing = [ref for slot in self._slots if (ref := slot.close()) is not None]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=CLOSE_S)
         for slot in self._slots:
             slot.kill()
 

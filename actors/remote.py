@@ -54,6 +54,10 @@ class Rollouts:
         unroll = self._worker.unroll()
         return (unroll.report, dict(unroll.info) if with_info else None), unroll.result
 
+    def close(self) -> None:
+        """See `RolloutWorker.close`; the last call."""
+        self._worker.close()
+
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """See `RolloutWorker.state`."""
         return self._worker.state()

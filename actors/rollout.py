@@ -6,6 +6,7 @@ inference call a step for the whole batch; what can wait (log-probabilities, che
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from .remembering import Remembering, told_of
 from .spaces import actions_of
 
 HOST = torch.device("cpu")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,13 @@ class RolloutWorker:
         with torch.no_grad():
             self._state = tuple(component.clone() for component in self.agent.initial_state(batch))
         self.memory = Remembering(self.agent, batch) if self.agent.has_memory else None
+
+    def close(self) -> None:
+        """End what the environment holds open. Whatever was played is not lost where it fails in that."""
+        try:
+            self.env.close()
+        except Exception as error:
+            log.warning("task '%s' could not be closed: %s", self.spec.task, error)
 
     def load(self, version: int, vector: Vector | Tensor, env_steps: int = 0) -> None:
         """Act with these parameters from now on (see `Published`)."""

@@ -105,6 +105,10 @@ class Slot:
         self.since = time.monotonic()
         return Finished(report, info, call.result, self.spec.actor_id, self.spec.generation, self.node)
 
+    def close(self) -> ray.ObjectRef | None:
+        """Ask a process that stands to close its environment, after the calls that it has; ready when that is done."""
+        return None if self.handle is None or self.starts else self.handle.close.remote()
+
     def vacate(self) -> None:
         """Kill the process; who fills the slot next is of the next generation."""
         self.kill()

@@ -228,6 +228,12 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
     # Exact resume ------------------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """Try what only a try can tell, such as whether a game knows its level; nothing stays open.
+
+        Asked once before any process of a run is started. Raises what tells why it cannot be played.
+        """
+
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Everything needed to go on from here: the arrays, and the random generator's state (plain JSON)."""
         arrays = {
@@ -303,3 +309,7 @@ class SingleTask(gymnasium.Env[Array, Any]):
     def render(self) -> Any:
         """The episode in the form that `render_mode` asks for."""
         return self._batch.render()
+
+    def close(self) -> None:
+        """End what the task holds open."""
+        self._batch.close()

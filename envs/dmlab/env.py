@@ -148,6 +148,10 @@ class DMLabEnv(VectorTask):
         }
         return {key: np.array([values[key]], dtype=dtype) for key, dtype in self.info_spec.items()}
 
+    def check(self) -> None:
+        """See `VectorTask.check`."""
+        self.game.check()
+
     def restore(self, arrays: Mapping[str, Array], rng_state: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Go on with the seeds that would have followed; the next `reset` begins a new episode."""
         self.rng.bit_generator.state = dict(rng_state)

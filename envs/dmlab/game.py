@@ -22,6 +22,7 @@ from ..registry import TaskUnavailableError
 from .actions import Table
 from .cache import LevelCache
 from .events import Event
+from .folder import GameFolder
 from .images import check_images
 from .levels import find_level
 
@@ -119,14 +120,25 @@ class Game:
             self._config["datasetPath"] = path
         self._config |= {str(key): str(value) for key, value in (options or {}).items()}
         self._lab: Any = None
+        self._folder: GameFolder | None = None
         self.frame: Frame = np.zeros((height, width, 3), dtype=np.uint8)
         """The last frame seen, [H, W, 3]."""
+
+    def check(self) -> None:
+        """That the game takes the level and all settings: it is made and closed, and plays nothing.
+
+        Raises:
+            TaskUnavailableError: if the game does not know the level or an option, with its own words.
+        """
+        if self._lab is None:
+            self._lab = self._make()
+            self.close()
 
     def reset(self, seed: int) -> Frame:
         """Start an episode and return its first frame.
 
         Raises:
-            TaskUnavailableError: if the game does not know the level or an option, with its own words.
+            TaskUnavailableError: see `check`.
         """
         if self._lab is None:
             self._lab = self._make()
@@ -153,14 +165,24 @@ class Game:
         if self._lab is not None:
             self._lab.close()
             self._lab = None
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
 
     def _make(self) -> Any:
         cache = {} if self._cache is None else {"level_cache": LevelCache(self._cache)}
+        self._folder = GameFolder()
         try:
             return self._module.Lab(
-                self.level.name, [OBSERVATION], config=self._config, renderer=self._renderer, **cache
+                self.level.name,
+                [OBSERVATION],
+                config=self._config,
+                renderer=self._renderer,
+                temp_folder=str(self._folder.path),
+                **cache,
             )
         except RuntimeError as error:
+            self.close()
             raise TaskUnavailableError(
                 f"DeepMind Lab could not start the level {self.level.name} with {self._config}: {error}; "
                 "see task.level and task.options"

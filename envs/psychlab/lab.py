@@ -101,6 +101,10 @@ class LabEnv(VectorTask):
         info["trial_done"][0] = done
         return reward, terminated, truncated, info
 
+    def check(self) -> None:
+        """See `VectorTask.check`."""
+        self.game.check()
+
     def restore(self, arrays: Mapping[str, Array], rng_state: Mapping[str, Any]) -> None:  # noqa: ARG002
         """Go on with the seeds that would have followed; a `reset` begins a new episode."""
         self.rng.bit_generator.state = dict(rng_state)

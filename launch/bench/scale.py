@@ -47,6 +47,9 @@ class Producer:
         report = dataclasses.replace(recorded.report, params_version=version)
         return (report, None), dataclasses.replace(recorded.trajectory, params_version=version)
 
+    def close(self) -> None:
+        """See `Rollouts.close`; there is no environment."""
+
 
 def message_sizes(spec: WorkerSpec) -> dict[str, float]:
     """What crosses between processes: an unroll to the learner, and the parameters to an actor."""

@@ -34,7 +34,8 @@ def open_engine(
         encoder: the encoder's first weights (`learner.pretrained`), where there is no checkpoint.
     """
     if config.cluster == "none":
-        yield SerialEngine(config, folder, checkpoint, encoder)
+        with contextlib.closing(SerialEngine(config, folder, checkpoint, encoder)) as serial:
+            yield serial
         return
     # Importing Ray takes a second that one-process runs do not need.
     from .distributed import RayEngine, store_errors

@@ -109,7 +109,8 @@ class SerialEngine:
         return snapshot.take(self._learner, *pack_workers(extra, states))
 
     def close(self) -> None:  # noqa: D102
-        pass
+        for worker in self._workers:
+            worker.close()
 
     def _restore_workers(self, checkpoint: Checkpoint) -> None:
         for worker, state in zip(self._workers, unpack_workers(checkpoint, len(self._workers)), strict=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,6 +66,7 @@ def evaluate_checkpoint(
     task, settings = task_played(config)
     total = config.evaluate.episodes
     with console.status("evaluating") as status, contextlib.ExitStack() as opened:
+        opened.enter_context(contextlib.closing(worker))
         table = opened.enter_context(TrialTable(path, task, settings))
         watch = None if asked is None else opened.enter_context(_watched(asked, config, checkpoint))
         path.parent.mkdir(parents=True, exist_ok=True)  # only now: what cannot be played, or recorded, leaves nothing
@@ -90,13 +91,16 @@ def evaluate_checkpoint(
     return played, worker.memory.last_life if worker.memory is not None else {}
 
 
-def _watched(
-    asked: Recording, config: TrainConfig, checkpoint: Checkpoint
-) -> contextlib.AbstractContextManager[Callable[[Replayed], None]]:
+@contextlib.contextmanager
+def _watched(asked: Recording, config: TrainConfig, checkpoint: Checkpoint) -> Iterator[Callable[[Replayed], None]]:
     """See `recording`."""
     few = dataclasses.replace(config.evaluate, envs=min(config.evaluate.envs, LOOK_EPISODES))
-    probe = _prepared(_worker(dataclasses.replace(config, evaluate=few), checkpoint), checkpoint)
-    return recording(asked, config, checkpoint, probe)
+    worker = _worker(dataclasses.replace(config, evaluate=few), checkpoint)
+    with (
+        contextlib.closing(_prepared(worker, checkpoint)) as probe,
+        recording(asked, config, checkpoint, probe) as watch,
+    ):
+        yield watch
 
 
 def _spec(config: TrainConfig, checkpoint: Checkpoint, num_envs: int, unroll_length: int) -> WorkerSpec:
@@ -183,10 +187,11 @@ def draw_run(
     """
     with console.status("drawing"):
         pictures = output.write_figures(figures_of(folder, config, output, control))
-        player = _prepared(RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1)), checkpoint)
-        names = column_names(registry.get(config.task_name), player.agent.spec.actions)
-        frames = with_thoughts(film_episode(player, reward_scale=config.algo.reward_scale), names)
-        save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
+        worker = RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1))
+        with contextlib.closing(_prepared(worker, checkpoint)) as player:
+            names = column_names(registry.get(config.task_name), player.agent.spec.actions)
+            frames = with_thoughts(film_episode(player, reward_scale=config.algo.reward_scale), names)
+            save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
     return [*pictures, output.figures / FILM]
 
 

@@ -122,6 +122,7 @@ def check(config: TrainConfig) -> None:
     Raises:
         ConfigError: for settings that do not fit each other, or the task.
         DeviceError: for a device that is not there.
+        TaskUnavailableError: for a task that cannot be played here with its options.
     """
     resolve_device("auto" if config.cluster not in ("none", "local") else config.learner.device)
     playing = min(config.evaluate.envs, config.evaluate.episodes)
@@ -129,10 +130,12 @@ def check(config: TrainConfig) -> None:
         agent = Agent(agent_for(config))
         if config.algo.reward_prediction:
             RewardPrediction(agent.core.output_size, agent.spec.actions)
-        registry.make_vector(config.task_name, config.actors.envs, **config.task_options)
+        trained = registry.make_vector(config.task_name, config.actors.envs, **config.task_options)
         evaluated = registry.make_vector(config.task_name, playing, **config.evaluation_task_options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    for env in (trained, evaluated):
+        env.check()
     check_perturbations(config, evaluated, "evaluate")
     difference = describe_difference(agent.spec, agent_spec(evaluated, config.model))
     if difference:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import prefrontal.envs  # noqa: F401  # registers the tasks
 import pytest
@@ -12,6 +17,7 @@ from dmlab_help import (
     towards,
 )
 from prefrontal.envs.dmlab.cache import LevelCache
+from prefrontal.envs.dmlab.folder import PREFIX, GameFolder, sweep
 from prefrontal.envs.dmlab.images import check_images
 from prefrontal.envs.registry import TaskUnavailableError
 
@@ -61,6 +67,59 @@ def test_folders_of_pictures(pictures, tmp_path, monkeypatch):
         env.step(np.array([towards(env)]))
         colors |= {tuple(c) for c in env.game.frame.reshape(-1, 3)}
     assert {(200, 30, 30), (30, 200, 30)} & colors, "the folder's pictures are on the screen"
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The system's temporary folder, empty."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return folder
+
+
+HOLD = "from prefrontal.envs.dmlab.folder import GameFolder; held = GameFolder(); print(held.path, flush=True); input()"
+
+
+def test_folders_of_games_go_with_the_game_its_process_or_the_next_game(temporary):
+    held = GameFolder()
+    others = [temporary / "dmlab_temp_folder_abc", temporary / f"new_{PREFIX}abc"]
+    for folder in others:
+        folder.mkdir()
+    processes = [subprocess.Popen([sys.executable, "-c", HOLD], stdin=-1, stdout=-1, text=True) for _ in range(2)]
+    paths = [Path(process.stdout.readline().strip()) for process in processes]
+    (held.path / "baselab").mkdir()
+    sweep()
+    assert sorted(temporary.iterdir()) == sorted([*others, held.path, *paths])
+    processes[0].send_signal(signal.SIGKILL)
+    processes[1].communicate("\n")  # its end removes the folder
+    processes[0].communicate()
+    assert paths[0].exists()
+    assert not paths[1].exists()
+    GameFolder().remove()  # sweeps first
+    assert sorted(temporary.iterdir()) == sorted([*others, held.path])
+    held.remove()
+    held.remove()
+    assert sorted(temporary.iterdir()) == others
+
+
+def test_a_game_leaves_no_folder_however_it_ends(temporary):
+    env = make()
+    assert list(temporary.iterdir()) == []
+    env.check()
+    assert list(temporary.iterdir()) == []
+    env.reset(seed=1)
+    (folder,) = temporary.iterdir()
+    assert folder.name.startswith(PREFIX)
+    assert [path.name for path in folder.iterdir()] == ["baselab"], "the game uses it"
+    env.check()
+    assert folder.exists(), "a game that plays is not closed"
+    env.close()
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(TaskUnavailableError):
+        make(level="nowhere", images="").reset(seed=1)
+    assert list(temporary.iterdir()) == []
 
 
 def test_maps_are_compiled_once(tmp_path):

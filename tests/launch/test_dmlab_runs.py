@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,12 +23,13 @@ from dmlab_help import (
 from prefrontal.actors.rollout import agent_spec
 from prefrontal.actors.settings import ActorsConfig
 from prefrontal.envs import registry
+from prefrontal.envs.dmlab.folder import PREFIX
 from prefrontal.envs.registry import TaskUnavailableError
 from prefrontal.launch.config import ConfigError, train_config
 from prefrontal.launch.run.start import check
 from prefrontal.models.agent import Agent
 from prefrontal.models.flat import Published, to_vector
-from program import call
+from program import call, ended, start, wait_until
 
 pytestmark = pytest.mark.usefixtures("standin")
 real_one_first = pytest.mark.skipif(INSTALLED, reason="actors would find the real deepmind_lab first")
@@ -109,13 +112,21 @@ def test_the_driver_looks_at_everything_before_it_starts_anything(pictures, tmp_
     held_out = f"++evaluate.task.images={tmp_path}"
     with pytest.raises(TaskUnavailableError, match=r"0001\.png is missing"):
         check(train_config(composed(*harlow, held_out)))
+    for overrides in (
+        ["task.level=seek_avoid"],
+        ["+task.options.speed=2"],
+        [*harlow, "++evaluate.task.level=seek_avoid"],
+    ):
+        with pytest.raises(TaskUnavailableError, match="could not start the level"):
+            check(train_config(composed(*overrides)))
     for override in ("actors.envs=32", "evaluate.envs=64"):
         with pytest.raises(ConfigError, match=r"set actors\.envs=1 and evaluate\.envs=1"):
             check(train_config(composed(*harlow, override)))
 
 
-def with_standin():
-    return {"env": {**os.environ, "PYTHONPATH": os.pathsep.join((str(STANDIN), os.environ["PYTHONPATH"]))}}
+def with_standin(**variables):
+    path = os.pathsep.join((str(STANDIN), os.environ["PYTHONPATH"]))
+    return {"env": {**os.environ, "PYTHONPATH": path, **variables}}
 
 
 def test_training_with_a_wrong_picture_ends_before_it_starts(pictures, tmp_path):
@@ -126,6 +137,21 @@ def test_training_with_a_wrong_picture_ends_before_it_starts(pictures, tmp_path)
     output = " ".join(call(tmp_path, *arguments, status=2, **with_standin()).split())
     assert output.startswith("error: task.images:")
     assert "0012.png is 300 x 300 pixels, not 256 x 256" in output
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("task.level=seek_avoid", "levels/seek_avoid.lua"),
+        ("+task.options.speed=2", 'Invalid setting: "speed" = "2"'),
+    ],
+)
+def test_a_wrong_level_or_option_is_told_once_before_any_actor_starts(tmp_path, override, words):
+    output = " ".join(call(tmp_path, "train", "task=dmlab", override, status=2, **with_standin()).split())
+    assert output.startswith("error: DeepMind Lab could not start the level")
+    assert output.count(words) == 1
+    assert output.endswith("see task.level and task.options")
     assert not (tmp_path / "runs").exists()
 
 
@@ -154,13 +180,34 @@ def test_a_package_that_cannot_be_loaded_is_told_with_what_it_needs(tmp_path, la
     assert not (tmp_path / "runs").exists()
 
 
+@real_one_first
+def test_actors_that_are_asked_to_stop_close_their_games(tmp_path):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    small = ["run.checkpoint_every_s=0", "run.figures=0", "algo.unroll_length=20", "actors.num=2", "actors.cpus=.5"]
+    small += ["model.encoder=none", "model.encoder_sizes=[]", "model.hidden_sizes=[8]"]
+    small += ["task.width=24", "task.height=16"]
+    options = with_standin(TMPDIR=str(temporary), RAY_TMPDIR=tempfile.gettempdir())
+    process = start(tmp_path, "train", "task=dmlab", "algo=a2c", *small, **options)  # its updates wait for both actors
+    wait_until(lambda: list(tmp_path.rglob("*.safetensors")), process)
+    assert len(list(temporary.glob(f"{PREFIX}*"))) == 2
+    process.send_signal(signal.SIGINT)
+    assert "go on with: prefrontal train resume=" in ended(process, 130)
+    assert not [path for path in temporary.iterdir() if "dmlab" in path.name]
+
+
 def test_a_short_training_in_one_process(tmp_path):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     small = ["run.env_steps=800", "run.figures=1", "run.log_points=2", "evaluate.episodes=2", "model.encoder=none"]
     small += ["model.encoder_sizes=[]", "model.hidden_sizes=[8]", "task.width=24", "task.height=16"]
     harlow = ["task.level=harlow", "task.images=dummy", "task.max_frames=400", "task.actions=turn"]
-    output = call(tmp_path, "train", "task=dmlab", "cluster=none", *harlow, *small, **with_standin())
+    output = call(
+        tmp_path, "train", "task=dmlab", "cluster=none", *harlow, *small, **with_standin(TMPDIR=str(temporary))
+    )
     assert "2 fresh episodes" in output
     (run,) = (path.parent for path in tmp_path.glob("runs/dmlab/*/results.json"))
     names = {path.name for path in (run / "figures").iterdir()}
     assert {"accuracy_by_trial.png", "returns.png", "learning_curve.png", "episode.gif"} <= names
     assert "corrID" not in output
+    assert not [path for path in temporary.iterdir() if "dmlab" in path.name]

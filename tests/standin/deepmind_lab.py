@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
+import tempfile
 
 import numpy as np
 from standin_worlds import LEVELS, SETTINGS, recorded
@@ -29,13 +31,14 @@ def runfiles_path():
 
 
 class Lab:
-    __slots__ = ("_cache", "_config", "_episode", "_frames", "_observations", "_status", "_world")  # no weak references
+    # No weak references.
+    __slots__ = ("_cache", "_config", "_episode", "_frames", "_observations", "_own_folder", "_status", "_world")
 
     def __init_subclass__(cls, **kwargs):
         raise TypeError("type 'deepmind_lab.Lab' is not an acceptable base type")
 
-    def __init__(self, level, observations, config=None, renderer="software", level_cache=None):
-        self._status = _CLOSED
+    def __init__(self, level, observations, config=None, renderer="software", level_cache=None, temp_folder=None):
+        self._status, self._own_folder = _CLOSED, None
         for name, value, kind in (
             ("level", level, str),
             ("observations", observations, list),
@@ -54,6 +57,10 @@ class Lab:
             if int(config[key]) % 4:
                 text = f"'{key}' must be a positive multiple of 4. Actual {config[key]}"
                 raise RuntimeError(f"Failed to apply setting '{key} = {config[key]}' - \"{text}\"")
+        if temp_folder is None:
+            temp_folder = self._own_folder = tempfile.mkdtemp(prefix="dmlab_temp_folder_")
+        os.mkdir(f"{temp_folder}/baselab")  # noqa: PTH102
+        self._status = _NEW
         scripts = f"{runfiles_path()}/baselab/game_scripts"
         if level not in LEVELS:
             text = f"Level not found: Failed to open file '{scripts}/levels/{level}.lua'"
@@ -70,7 +77,6 @@ class Lab:
         self._observations, self._config, self._cache = list(observations), dict(config), level_cache
         self._episode, self._frames = 0, 0
         self._world = LEVELS[level](config)
-        self._status = _NEW
 
     def __reduce_ex__(self, protocol):
         raise TypeError("cannot pickle 'deepmind_lab.Lab' object")
@@ -147,4 +153,9 @@ class Lab:
 
     def close(self):
         was_open, self._status = self._status != _CLOSED, _CLOSED
+        if was_open and self._own_folder:
+            shutil.rmtree(self._own_folder)  # one that it was given stays, with all that is in it
         return was_open
+
+    def __del__(self):
+        self.close()
