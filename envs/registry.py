@@ -52,8 +52,8 @@ class Task:
     """The task's options with their defaults and ranges, made by `conf.settings.settings`."""
     make: Callable[..., VectorTask]
     """`make(settings, num_envs, render_mode=None)`."""
-    actions: tuple[str, ...]
-    """Names of the actions, for `play` and for figures (those of the default settings)."""
+    actions: tuple[str, ...] | Callable[[Any], tuple[str, ...]]
+    """Names of the actions, for `play` and for films; a function of the settings where these decide which there are."""
     baselines: Mapping[str, Callable[[VectorTask], Baseline]]
     """Agents to compare with, by name; each factory gets the environment that the agent is going to play."""
     summarise: Callable[[Trials, Any], dict[str, Any]]
@@ -72,6 +72,8 @@ class Task:
     """Whether `figures` shows several agents (`Evaluation.group`) side by side; if not, each gets its own figures."""
     tensors: Callable[[Any], Callable[..., TensorTask] | None] = field(default=lambda _: None)
     """What plays it on a torch device with the settings given, `(settings, num_envs, device)`; None if nothing does."""
+    alone: Callable[[Any], bool] = field(default=lambda _: False)
+    """Whether a process plays no more than one episode of it at a time, for the settings given."""
     models: Callable[[Any], Sequence[ChoiceModel]] = field(default=lambda _: ())
     """Models of choices that can be fitted to its trials, for the settings given."""
     player: Callable[[VectorTask, Learner, np.random.Generator], Baseline] | None = field(default=None)
@@ -84,6 +86,10 @@ class Task:
     take few values tell conditions apart. Empty: all columns."""
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
+
+    def action_names(self, settings: Any) -> tuple[str, ...]:
+        """Names of the actions that there are with these settings; empty if they are not known."""
+        return self.actions(settings) if callable(self.actions) else self.actions
 
     def configure(self, options: Mapping[str, Any] | None = None, at: str = "task") -> Any:
         """The task's settings with `options` over the defaults.

@@ -189,7 +189,7 @@ def draw_run(
         pictures = output.write_figures(figures_of(folder, config, output, control))
         worker = RolloutWorker(_spec(config, checkpoint, num_envs=1, unroll_length=1))
         with contextlib.closing(_prepared(worker, checkpoint)) as player:
-            names = column_names(registry.get(config.task_name), player.agent.spec.actions)
+            names = column_names(*task_played(config), player.agent.spec.actions)
             frames = with_thoughts(film_episode(player, reward_scale=config.algo.reward_scale), names)
             save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
     return [*pictures, output.figures / FILM]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +19,7 @@ from ...replay.trajectory import Array
 LEAST_WIDTH = 252
 """Smaller frames are enlarged, each pixel to a square."""
 
-PANEL_HEIGHT = 118
+PANEL_HEIGHT = 130
 MARGIN = 10
 VALUE: Color = (64, 112, 176)
 POLICY: Color = (216, 132, 44)
@@ -24,16 +27,16 @@ GAZE: Color = (240, 60, 60)
 GROUND: Color = (222, 222, 226)
 
 
-def action_names(task: Task, num_actions: int) -> list[str]:
-    """The task's names of its actions, or numbers where its options change how many there are."""
-    known = task.actions if len(task.actions) == num_actions else ()
-    return list(known) or [f"action {i + 1}" for i in range(num_actions)]
+def action_names(task: Task, settings: Any, num_actions: int) -> list[str]:
+    """The task's names of its actions with these settings, or numbers where it does not know all."""
+    known = task.action_names(settings)
+    return list(known) if len(known) == num_actions else [f"action {i + 1}" for i in range(num_actions)]
 
 
-def column_names(task: Task, actions: Actions) -> list[str]:
+def column_names(task: Task, settings: Any, actions: Actions) -> list[str]:
     """What stands under the columns of a film's policy: actions, component.choice, or components."""
     if actions.kind == "discrete":
-        return action_names(task, *actions.sizes)
+        return action_names(task, settings, *actions.sizes)
     if actions.kind == "multi_discrete":
         return [f"{k}.{i}" for k, size in enumerate(actions.sizes, 1) for i in range(1, size + 1)]
     return [str(d) for d in range(1, actions.sizes[0] + 1)]
@@ -69,6 +72,17 @@ def _page(
     return canvas.pixels
 
 
+def column_labels(names: Sequence[str], room: float) -> list[list[str]]:
+    """The names in at most two lines of `room` letters; if that would call two the same, numbers where they fit."""
+    fits = max(1, int(room))
+    wrapped = [textwrap.wrap(name, fits, break_long_words=False)[:2] for name in names]
+    labels = [[line[:fits] for line in lines] for lines in wrapped]
+    if len({tuple(label) for label in labels}) == len(names):
+        return labels
+    every = math.ceil((len(str(len(names))) + 1) / room)
+    return [[] if i % every else [str(i)] for i in range(1, len(names) + 1)]
+
+
 def _named(action: Array, names: Sequence[str]) -> str:
     """An action [...] in words or numbers."""
     if action.ndim == 0:
@@ -94,9 +108,10 @@ def _policy(canvas: Canvas, width: int, top: int, policy: NDArray[np.float32], n
     """One column an action, as high as its probability (see `Film.policy`)."""
     tall, column = 44, (width - 2 * MARGIN) / len(policy)
     thickness = int(max(1, min(34, column - 4)))
-    fits = max(1, int(column / 6.5))
+    labels = column_labels(names, column / 6.5)
     for action, probability in enumerate(policy):
         x = MARGIN + (action + 0.5) * column
         canvas.line(x, top, x, top + tall, GROUND, width=thickness)
         canvas.line(x, top + tall * (1 - float(probability)), x, top + tall, POLICY, width=thickness)
-        canvas.text(x, top + tall + 11, names[action][:fits], size=11)
+        for line, words in enumerate(labels[action]):
+            canvas.text(x, top + tall + 11 + 12 * line, words, size=11)

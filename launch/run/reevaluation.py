@@ -77,13 +77,14 @@ def asked_config(folder: RunFolder, told: EvaluateSettings) -> TrainConfig:
         changes["closed_units"] = units
     changes["record"] = told.record
     changes["task"] = {**config.evaluate.task, **told.task}
+    played = task_settings({"name": config.task_name, **config.task_options, **changes["task"]})
+    if told.envs is None and registry.get(config.task_name).alone(played):
+        changes["envs"] = 1
     seed = config.seed if told.seed is None else told.seed
     changed = dataclasses.replace(config, seed=seed, evaluate=dataclasses.replace(config.evaluate, **changes))
-    options = changed.evaluation_task_options
-    task_settings({"name": config.task_name, **options})
     try:
         playing = min(changed.evaluate.envs, changed.evaluate.episodes)
-        env = registry.make_vector(config.task_name, playing, **options)
+        env = registry.make_vector(config.task_name, playing, **changed.evaluation_task_options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     check_perturbations(changed, env)

@@ -6,6 +6,7 @@ import os
 import sys
 import termios
 import tty
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, Literal
 
@@ -58,11 +59,12 @@ def _read_key() -> str:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def play_in_terminal(env: SingleTask, task: registry.Task, episodes: int, seed: int | None) -> list[float]:
+def play_in_terminal(
+    env: SingleTask, task: registry.Task, names: Sequence[str], episodes: int, seed: int | None
+) -> list[float]:
     """Play; returns the return of each episode that was finished."""
     keys = keys_of(int(env.action_space.n))  # type: ignore[attr-defined]  # tasks have discrete actions
-    names = action_names(task, len(keys))
-    legend = "  ".join(f"[bold]{key}[/] {name}" for key, name in zip(keys, names, strict=True))
+    legend = "  ".join(f"[bold]{key}[/] {name}" for key, name in zip(keys, names, strict=False))
     returns: list[float] = []
     for episode in range(episodes):
         env.reset(seed=None if seed is None else seed + episode)
@@ -87,13 +89,12 @@ def play_in_terminal(env: SingleTask, task: registry.Task, episodes: int, seed: 
     return returns
 
 
-def play_in_window(env: SingleTask, task: registry.Task, seed: int | None) -> None:
+def play_in_window(env: SingleTask, names: Sequence[str], seed: int | None) -> None:
     """Play in Gymnasium's own window."""
     from gymnasium.utils.play import play
 
     keys = keys_of(int(env.action_space.n))  # type: ignore[attr-defined]
-    names = action_names(task, len(keys))
-    console.print("  ".join(f"{key}: {name}" for key, name in zip(keys, names, strict=True)) + "  Esc: quit")
+    console.print("  ".join(f"{key}: {name}" for key, name in zip(keys, names, strict=False)) + "  Esc: quit")
     total = 0.0
 
     def show(_: Any, __: Any, ___: Any, reward: float, terminated: bool, truncated: bool, ____: Any) -> None:
@@ -115,7 +116,7 @@ def main(composed: DictConfig) -> None:
     """Entry point of the verb; see the module's text."""
     with reported():
         told = verb_settings(PlaySettings, composed, beside=("model", "algo", "actors", "run", "evaluate"))
-        task_settings(told.task)
+        chosen = task_settings(told.task)
         if told.window is True and not _display():
             raise ConfigError("window=true needs a display (DISPLAY or WAYLAND_DISPLAY is not set); use window=false")
         in_window = told.window is True or (told.window == "auto" and _display())
@@ -127,8 +128,10 @@ def main(composed: DictConfig) -> None:
             raise ConfigError(str(error)) from error
         if not isinstance(env.action_space, Discrete):
             raise ConfigError(f"a key is one of a few actions; those of this task lie in {env.action_space}")
+        task = registry.get(name)
+        names = action_names(task, chosen, int(env.action_space.n))
         seed = _seed() if told.seed is None else told.seed
         if in_window:
-            play_in_window(env, registry.get(name), seed)
+            play_in_window(env, names, seed)
         else:
-            play_in_terminal(env, registry.get(name), told.episodes, seed)
+            play_in_terminal(env, task, names, told.episodes, seed)

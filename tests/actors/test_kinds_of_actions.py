@@ -106,7 +106,7 @@ def test_films_evaluations_and_checkpoints(actions):
     columns = 6 if actions == "box" else 9
     assert film.policy.shape == (len(film.frames), columns)
     assert ((film.policy >= 0) & (film.policy <= 1)).all()
-    names = column_names(worker_task(), worker.agent.spec.actions)
+    names = column_names(worker_task(), None, worker.agent.spec.actions)
     assert len(names) == columns
     assert len(with_thoughts(film, names)) == len(film.frames)
     learner = Learner(worker.agent.spec, AlgorithmConfig(), 1000, 0, "cpu")

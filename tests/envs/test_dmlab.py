@@ -29,6 +29,7 @@ from prefrontal.envs.dmlab.levels import SHORT_NAMES, find_level
 from prefrontal.envs.psychlab.actions import actions_of
 from prefrontal.envs.registry import TaskUnavailableError
 from prefrontal.envs.trials import Evaluation, simulate
+from prefrontal.launch.run.film import column_names
 from prefrontal.launch.run.measures import flatten
 from prefrontal.models.policy import discrete
 
@@ -209,7 +210,11 @@ def test_sizes_and_meaning_of_action_sets():
     sizes = {"impala": 9, "turn": 3, "five": 5, "leap": 5, "look": 9, "saccade": 7, "full": 48}
     assert {name: len(action_names(name)) for name in ACTION_SETS} == sizes
     assert action_table("turn", 40)[:, 0].tolist() == [-40, 40, 0]
-    assert registry.get("dmlab").actions == action_names("impala")
+    task = registry.get("dmlab")
+    assert task.action_names(task.configure()) == action_names("impala")
+    for name, size in sizes.items():
+        settings = task.configure({"actions": name, "turn": 2})
+        assert tuple(column_names(task, settings, discrete(size))) == action_names(name)
     with pytest.raises(ValueError, match="turn=0: 1 to 512"):
         action_table("turn", 0)
     with pytest.raises(ValueError, match="turn=200: 1 to 128"):

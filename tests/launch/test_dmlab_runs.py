@@ -211,3 +211,13 @@ def test_a_short_training_in_one_process(tmp_path):
     assert {"accuracy_by_trial.png", "returns.png", "learning_curve.png", "episode.gif"} <= names
     assert "corrID" not in output
     assert not [path for path in temporary.iterdir() if "dmlab" in path.name]
+
+
+def test_an_agent_of_our_own_screen_is_evaluated_in_the_game_without_further_settings(tmp_path):
+    small = ["run.env_steps=400", "run.figures=0", "run.log_points=1", "evaluate.episodes=2", "actors.envs=4"]
+    small += ["model.encoder_sizes=[4,4,8]", "model.hidden_sizes=[8]", "task.size=32", "task.max_frames=100"]
+    training = ["train", "task=psychlab_harlow", "cluster=none", "task.actions=glance", *small, "run.folder=run"]
+    call(tmp_path, *training)
+    asked = ["evaluate", "run=run", "task.env=dmlab", "task.images=dummy"]
+    assert "2 fresh episodes" in call(tmp_path, *asked, **with_standin())
+    assert "set actors.envs=1 and" in call(tmp_path, *asked, "envs=2", status=2, **with_standin())

@@ -18,7 +18,7 @@ from prefrontal.launch.config import LearnerConfig, RunConfig, TrainConfig
 from prefrontal.launch.engines.protocol import LearnerReplaced
 from prefrontal.launch.engines.serial import SerialEngine
 from prefrontal.launch.engines.specs import agent_for
-from prefrontal.launch.run.film import PANEL_HEIGHT, POLICY, with_thoughts
+from prefrontal.launch.run.film import PANEL_HEIGHT, POLICY, column_labels, with_thoughts
 from prefrontal.learner.algorithm import AlgorithmConfig, OptimizerConfig, ScheduledConfig
 from prefrontal.learner.batch import make_batch
 from prefrontal.learner.checkpoint import CheckpointFolder
@@ -328,6 +328,15 @@ def test_the_film_of_a_task_in_pictures_shows_what_the_agent_saw_and_thought():
     assert left[:, : 10 * scale].sum() > 1.5 * (pages[0, 20 * scale :] == POLICY).all(-1)[:, : 10 * scale].sum()
     with_gaze = with_thoughts(film, ("left", "right"))
     assert not np.array_equal(with_gaze[2, : 20 * scale], pages[2, : 20 * scale])
+
+
+def test_columns_are_named_as_far_as_there_is_room():
+    glances = ("left", "right", "nothing", "glance left", "glance right")
+    assert column_labels(glances, 7.1) == [["left"], ["right"], ["nothing"], ["glance", "left"], ["glance", "right"]]
+    assert column_labels(("left", "right"), 3.0) == [["lef"], ["rig"]]
+    assert column_labels(("look left", "look left, forward", "fire"), 3.9) == [["1"], ["2"], ["3"]], "not loo, loo"
+    many = column_labels([f"action {i}" for i in range(48)], 0.74)
+    assert [label for label in many if label] == [[str(i)] for i in range(5, 46, 5)]
 
 
 def test_the_film_of_a_light_task_shows_its_rendering():
