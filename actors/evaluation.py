@@ -98,10 +98,10 @@ def evaluate(
     """Record `episodes` episodes of a new worker that holds the weights to test.
 
     Each trial gets two columns from the network: `value`, V before the trial's last action, and `rpe`, the
-    reward-prediction error of that action (see `Replayed`). An agent with an episodic memory adds `recalled`,
-    `sought`, `hit` (see `actors.remembering`), `gate`, the reinstatement gate's mean over units, and `gate_by_unit`,
-    the gate of each unit (a column of rows [H]). Under perturbations values and gates are those that they made, rewards
-    those that were earned.
+    reward-prediction error of that action (see `Replayed`); the same of each phase that the task names. An agent with
+    an episodic memory adds `recalled`, `sought`, `hit` (see `actors.remembering`), `gate`, the reinstatement gate's
+    mean over units, and `gate_by_unit`, the gate of each unit (a column of rows [H]). Under perturbations values and
+    gates are those that they made, rewards those that were earned.
 
     Args:
         worker: plays; its unroll length does not matter.
@@ -112,7 +112,7 @@ def evaluate(
         take: is given the table in parts, see `TrialRecorder.take`; the recorder keeps returns and lengths only.
         watch: is given every unroll, one after the other, the first one from the start of all episodes.
     """
-    recorder = TrialRecorder(worker.env.info_spec, worker.spec.num_envs, episodes)
+    recorder = TrialRecorder(worker.env.info_spec, worker.spec.num_envs, episodes, worker.env.phases)
     while not recorder.done:
         unroll = worker.unroll()
         replayed = Replayed.of(unroll, worker.agent, discount, worker.perturbed, reward_scale)

@@ -71,6 +71,8 @@ class TensorTask(ABC):
 
     info_spec: ClassVar[Mapping[str, type[np.generic]]]
     """As in `VectorTask`."""
+    phases: tuple[str, ...] = ()
+    """As in `VectorTask`."""
     single_observation_space: gymnasium.spaces.Box
     single_action_space: gymnasium.spaces.Discrete
     numbers: int

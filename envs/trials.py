@@ -2,8 +2,10 @@
 
 `Trials` maps a column name to an array with one entry a trial, in the order of play within each episode, episode by
 episode: the columns of the task's `info_spec` (without `trial_done`), `episode` (0-based), `steps` (environment steps
-that the trial took), and, when a network played, `value` and `rpe` (its value before the trial's last action, and
-the reward-prediction error `r + discount * V' - V` there).
+that the trial took), and, when a network (or a `Critic`) played, `value` and `rpe` (its value before the trial's last
+action, and the reward-prediction error `r + discount * V' - V` there). A task that names the steps of its trials
+(`VectorTask.phases`) gets these of every step: `value_<phase>`, `rpe_<phase>`. The error of a step is about what
+follows it: the error at a cue is that of the step which the cue came after.
 An agent with an episodic memory adds, for the last step of a trial, `recalled` (whether the memory returned something),
 `hit` (whether that was the entry that the task calls right) and `gate` (the reinstatement gate, averaged over units).
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from .vector import Array, Mask, VectorTask
 
 Trials = Mapping[str, "Array"]
+
+JUDGED = ("value", "rpe")
+"""Columns that a trial has for each phase, too."""
 
 
 class Baseline(Protocol):
@@ -33,6 +38,16 @@ class Baseline(Protocol):
 
     def learn(self, action: Array, reward: Array, next_obs: Array) -> None:
         """Take in what followed; in rows where the episode ended, `next_obs` is its real last observation."""
+
+
+@runtime_checkable
+class Critic(Baseline, Protocol):
+    """A baseline that expects something, so that its trials have the columns of a network's judgement, too."""
+
+    value: Array
+    """[B] of the state that the last action was chosen in."""
+    rpe: Array
+    """[B] reward-prediction error of the last step; known after `learn`, and kept through `begin`."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,8 @@ class Evaluation:
     memory: Mapping[str, Array] = field(default_factory=dict)
     """What an episodic memory held at the end of a life: `keys` [N, K], `values` [N, H], `tags` [N] (what each entry
     is about) and `choices` [N] (the action taken from the stored state); empty for an agent without one."""
+    discount: float = 1.0
+    """Of the prediction errors in the trials."""
 
 
 class TrialRecorder:
@@ -69,9 +86,18 @@ class TrialRecorder:
 
     Episode k of environment b gets the number `k * B + b`; each environment plays its share to the end. Attributes:
     `done` is True once every share is complete.
+
+    Args:
+        info_spec: the task's.
+        num_envs: B.
+        episodes: how many to collect.
+        phases: names of the first steps of a trial, for which the columns of `JUDGED` are kept, if they are there;
+            NaN in trials that were over before.
     """
 
-    def __init__(self, info_spec: Mapping[str, type[np.generic]], num_envs: int, episodes: int) -> None:
+    def __init__(
+        self, info_spec: Mapping[str, type[np.generic]], num_envs: int, episodes: int, phases: Sequence[str] = ()
+    ) -> None:
         if episodes < 1:
             raise ValueError(f"at least one episode has to be recorded, got {episodes}")
         self._columns: dict[str, list[Array]] = {}
@@ -82,6 +108,11 @@ class TrialRecorder:
         self._episodes = episodes
         self._steps = np.zeros(num_envs, dtype=np.int64)
         self._return = np.zeros(num_envs)
+        self._phases = phases
+        self._phase = np.zeros(num_envs, dtype=np.int64)
+        """Which step of its trial comes next."""
+        self._judged: dict[str, Array] = {}
+        """Columns of the running trials, [phases, B]."""
         self.returns = np.full(episodes, np.nan)
         """Undiscounted return of each recorded episode."""
         self.lengths = np.zeros(episodes, dtype=np.int64)
@@ -105,6 +136,8 @@ class TrialRecorder:
     def add(self, info: Mapping[str, Array], reward: Array, ended: Mask, **extra: Array) -> None:
         """Take in one step of all B environments; `extra` adds columns ([B] each)."""
         wanted = self.wanted
+        if self._phases:
+            extra |= self._of_phases(extra, info["trial_done"] | ended)
         self._steps += 1
         self._return += reward
         rows = np.flatnonzero(info["trial_done"] & wanted)
@@ -121,6 +154,18 @@ class TrialRecorder:
             self._episode[ended] += self._num_envs
             self._steps[ended] = 0
             self._return[ended] = 0
+
+    def _of_phases(self, told: Mapping[str, Array], over: Mask) -> dict[str, Array]:
+        """Columns of the phases of the running trials up to this step, [B] each; `over`: where the trial ends."""
+        columns: dict[str, Array] = {}
+        (here,) = np.nonzero(self._phase < len(self._phases))
+        for key in (key for key in JUDGED if key in told):
+            table = self._judged.setdefault(key, np.empty((len(self._phases), len(over)), dtype=np.float32))
+            table[:, self._phase == 0] = np.nan
+            table[self._phase[here], here] = told[key][here]
+            columns |= {f"{key}_{phase}": row for phase, row in zip(self._phases, table, strict=True)}
+        self._phase = np.where(over, 0, self._phase + 1)
+        return columns
 
     def trials(self) -> dict[str, Array]:
         """The table of all complete episodes so far that were not taken, sorted by episode and order of play."""
@@ -175,7 +220,7 @@ def trials_of_window(unrolls: Sequence[Mapping[str, Array]]) -> dict[str, Array]
 
 def simulate(env: VectorTask, baseline: Baseline, episodes: int, seed: int) -> tuple[dict[str, Array], Array]:
     """Let a baseline play `episodes` episodes; returns the table of trials and the return of each episode."""
-    recorder = TrialRecorder(env.info_spec, env.num_envs, episodes)
+    recorder = TrialRecorder(env.info_spec, env.num_envs, episodes, env.phases)
     obs, _ = env.reset(seed=seed)
     baseline.begin(np.ones(env.num_envs, dtype=bool))
     while not recorder.done:
@@ -189,5 +234,6 @@ def simulate(env: VectorTask, baseline: Baseline, episodes: int, seed: int) -> t
         baseline.learn(action, reward, seen)
         if ended.any():
             baseline.begin(ended)
-        recorder.add(info, reward, ended)
+        judged = {key: getattr(baseline, key) for key in JUDGED} if isinstance(baseline, Critic) else {}
+        recorder.add(info, reward, ended, **judged)
     return recorder.trials(), recorder.returns

@@ -83,6 +83,9 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
     }
     info_spec: ClassVar[Mapping[str, type[np.generic]]]
     """Keys and dtypes of `info`, fixed for the class; always with `trial` (0-based) and `trial_done`."""
+    phases: tuple[str, ...] = ()
+    """Names of a trial's steps in their order, where a table of trials is to hold `value` and `rpe` of each (see
+    `envs.trials`); may be set in `__init__`."""
     restorable: ClassVar[bool] = True
     """False for a simulator that cannot be put back into the middle of an episode: `restore` is followed by `reset`."""
 

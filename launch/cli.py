@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from . import environment
-from .overrides import override
+from .overrides import overrides
 
 VERBS = {
     "train": "train an agent, evaluate it, draw the figure (task=two_step model=lstm algo=impala ...)",
@@ -24,6 +24,7 @@ VERBS = {
     "figures": "redraw the figures; runs are merged as seeds, beside trials of others (run='<folder>/*' trials=<csv>)",
     "fit": "fit models of choices to trials of agents, animals or people (run=<folder> trials=<csv>)",
     "analyse": "what units code, what is decoded from them, how they move (run=<folder>, evaluated with record=true)",
+    "reproduce": "a paper's figures beside published and ideal values, on one page (wang2018; alone: what there is)",
     "play": "play a task yourself (task=harlow)",
     "tasks": "list the tasks",
     "bench": "measure learner, actors and the whole system on this machine",
@@ -43,7 +44,7 @@ STOPPED = "\nstopped at once\n"
 
 
 def _help() -> str:
-    return HELP.format(verbs="\n".join(f"  {verb:<9} {text}" for verb, text in VERBS.items()))
+    return HELP.format(verbs="\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items()))
 
 
 def main() -> None:
@@ -71,7 +72,7 @@ def called(arguments: Sequence[str]) -> int:
         return 2
     environment.set_for_good()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on to us instead of printing them
-    sys.argv = [f"prefrontal {verb}", *(override(verb, argument) for argument in arguments)]
+    sys.argv = [f"prefrontal {verb}", *overrides(verb, arguments)]
     entry = importlib.import_module(f".verbs.{verb}", __package__).main
     told = importlib.import_module(".failures", __package__).told
     try:

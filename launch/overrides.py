@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-PATHS = ("run", "run.folder", "resume", "out", "data", "trials", "model.encoder_from", "bench.out")
+PATHS = ("run", "run.folder", "resume", "out", "data", "trials", "folder", "model.encoder_from", "bench.out")
 """Settings whose values are taken as they are."""
 
 ADDED = {
@@ -14,6 +15,17 @@ ADDED = {
     "fit": ("task.", "columns.", "columns={"),
 }
 """How settings begin, by verb, whose names Hydra is not told: options of a task that is known later, columns."""
+
+ALONE = {"reproduce": "paper"}
+"""By verb, the setting whose value may stand alone, as the first argument."""
+
+
+def overrides(verb: str, arguments: Sequence[str]) -> list[str]:
+    """All arguments of the command line, see `override`; the first one may be a value that stands alone."""
+    first = arguments[0] if arguments else "-"
+    if verb in ALONE and "=" not in first and not first.startswith(("-", "~")):
+        arguments = (f"{ALONE[verb]}={first}", *arguments[1:])
+    return [override(verb, argument) for argument in arguments]
 
 
 def override(verb: str, argument: str) -> str:

@@ -28,7 +28,7 @@ def ray_session(config: TrainConfig) -> Iterator[str]:
             _require(needed, local_cpus(), "this machine has")
             _start(config)
         else:
-            _join(config.cluster)
+            join(config.cluster)
     try:
         total = ray.cluster_resources()
         _require(needed, total.get("CPU", 0.0), "the cluster has")
@@ -74,7 +74,12 @@ def _start(config: TrainConfig) -> None:
     )
 
 
-def _join(address: str) -> None:
+def join(address: str) -> None:
+    """Join the Ray at an address, or the running one (`auto`).
+
+    Raises:
+        ConfigError: if nobody answers there.
+    """
     if address != "auto":
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():

@@ -224,6 +224,7 @@ def as_evaluation(config: TrainConfig, evaluated: RunFolder, trained: RunFolder,
         label=f"seed {config.seed}",
         group=group or config.model.agent_name,
         memory=evaluated.read_memory(),
+        discount=config.algo.discount,
     )
 
 

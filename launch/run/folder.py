@@ -139,7 +139,7 @@ class RunFolder:
                 "command": list(command),
                 "python": platform.python_version(),
                 "packages": {name: importlib.metadata.version(name) for name in packages},
-                "git_commit": _git_commit(),
+                "git_commit": git_commit(),
                 "machine": {"system": platform.platform(), "processor": platform.machine(), "cpus": os.cpu_count()},
             }
         )
@@ -211,7 +211,8 @@ class RunFolder:
         return paths
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
+    """Of this program; None where it is installed without its history."""
     try:
         done = subprocess.run(
             ["git", "rev-parse", "HEAD"],

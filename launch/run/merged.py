@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -143,7 +144,8 @@ def evaluated_runs(played: Played, opened: ExitStack, beside: Sequence[str] = ()
         for folder, own in zip(folders, evaluations[: len(folders)], strict=True):
             places.append(named := _evaluation_called(name, folder))
             group = f"{own.group}, {name}" if several else name
-            evaluations.append(Evaluation(named.read_trials(), {}, own.label, group, named.read_memory()))
+            trials, memory = named.read_trials(), named.read_memory()
+            evaluations.append(dataclasses.replace(own, trials=trials, history={}, group=group, memory=memory))
     return EvaluatedRuns(*task_played(configs[0]), folders, places, evaluations)
 
 

@@ -1,0 +1,224 @@
+"""`report/index.html`: one page that holds all it shows, for a screen, a phone or paper, light or dark."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+
+import numpy as np
+
+from ..run.folder import git_commit
+from .paper import Paper, Work
+from .play import processor
+from .report import Drawn, Failure, Shown
+from .verdicts import Verdict
+
+NOT_GIVEN = "not given"
+COLUMNS = ("measure", "verdict", "ours", "target", "published", "ideal")
+
+
+def page(paper: Paper, parts: Sequence[Shown], command: str, made: str) -> str:
+    """The page's text.
+
+    Args:
+        paper: that is reproduced.
+        parts: of it, in their order.
+        command: that makes this page.
+        made: when.
+    """
+    title = escape(paper.works[0].title)
+    style = resources.files(__package__).joinpath("page.css").read_text()
+    sections = "".join(_part(one) for one in parts)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Reproduced: {title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<header>\n<h1>Reproduced: {title}</h1>\n{_works(paper.works)}{_in_short(parts)}"
+        f"<pre>{escape(command)}</pre>\n</header>\n{_contents(parts)}<main>\n{_summary(parts)}{sections}</main>\n"
+        f"<footer>\n{_left_out(paper)}{_made(parts, made)}</footer>\n</body>\n</html>\n"
+    )
+
+
+def _works(works: Sequence[Work]) -> str:
+    lines = [
+        f"{escape('; '.join(work.authors))} ({work.year}). "
+        + (f"<cite>{escape(work.title)}</cite>. " if number else "")
+        + (f"{escape(_venue(work))}. " if work.venue else "")
+        + _address(work)
+        for number, work in enumerate(works)
+    ]
+    return "".join(f"<p>{line}</p>\n" for line in lines)
+
+
+def _venue(work: Work) -> str:
+    return ", ".join(part for part in (work.venue, work.volume, work.pages) if part)
+
+
+def _address(work: Work) -> str:
+    link = f"https://doi.org/{work.doi}" if work.doi else work.url
+    return f'<a href="{escape(link)}">{escape(work.doi or link)}</a>' if link else ""
+
+
+def _in_short(parts: Sequence[Shown]) -> str:
+    judged = [v.reached for one in parts for v in one.verdicts if v.reached is not None]
+    failed = sum(len(one.failures) for one in parts)
+    text = f"{sum(judged)} of {len(judged)} targets are reached."
+    if failed:
+        text += f" {failed} command{'s' if failed > 1 else ''} failed: see below."
+    if missing := sum(len(one.missing) for one in parts):
+        text += f" {missing} run{'s are' if missing > 1 else ' is'} missing."
+    return f'<p class="{"good" if all(judged) and not failed and not missing else "bad"}">{text}</p>\n'
+
+
+def _contents(parts: Sequence[Shown]) -> str:
+    links = "".join(f'<li><a href="#{escape(p.part.name)}">{escape(p.part.title)}</a></li>\n' for p in parts)
+    return f'<nav aria-label="Parts">\n<ul>\n<li><a href="#verdicts">Verdicts</a></li>\n{links}</ul>\n</nav>\n'
+
+
+def _summary(parts: Sequence[Shown]) -> str:
+    rows = "".join(_row(v, one.part.title) for one in parts for v in one.verdicts)
+    caption = "Mean ± standard deviation over seeds. A target is ours: what a run has to come to."
+    return f'<section aria-labelledby="verdicts">\n<h2 id="verdicts">Verdicts</h2>\n{_table(caption, rows)}</section>\n'
+
+
+def _table(caption: str, rows: str) -> str:
+    # Narrow screens show rows as blocks; the roles keep it a table for who listens to it.
+    head = "".join(f'<th scope="col" role="columnheader">{column}</th>' for column in COLUMNS)
+    return (
+        f'<table role="table">\n<caption>{escape(caption)}</caption>\n<thead role="rowgroup"><tr role="row">{head}</tr>'
+        f'</thead>\n<tbody role="rowgroup">\n{rows}</tbody>\n</table>\n'
+    )
+
+
+def _row(verdict: Verdict, part: str | None = None, seeds: bool = False) -> str:
+    row = verdict.row
+    name = f'<span class="quiet">{escape(part)}:</span> {escape(row.name)}' if part else escape(row.name)
+    spread = "0.000" if verdict.sd < 0.0005 else number(verdict.sd)
+    ours = f"{number(verdict.mean)}&nbsp;±&nbsp;{spread}" if verdict.values else "no run"
+    if seeds and verdict.values:
+        each = ", ".join(f"{number(value)}" for value in verdict.values.values())
+        ours += f'<br><span class="seeds">seeds {", ".join(map(str, verdict.values))}: {each}</span>'
+    published = NOT_GIVEN if row.published is None else number(row.published)
+    if seeds and row.source:
+        published += f'<br><span class="seeds">{escape(row.source)}</span>'
+    ideal = NOT_GIVEN if verdict.ideal is None else number(verdict.ideal)
+    cells = zip(
+        COLUMNS[1:], (_judged(verdict), f"<span>{ours}</span>", _target(verdict), published, ideal), strict=True
+    )
+    return (
+        f'<tr role="row"><th scope="row" role="rowheader">{name}</th>'
+        + "".join(f'<td role="cell" data-label="{label}"><span>{cell}</span></td>' for label, cell in cells)
+        + "</tr>\n"
+    )
+
+
+def _judged(verdict: Verdict) -> str:
+    if verdict.reached is None:
+        return "no run" if not verdict.values else "no target"
+    if verdict.reached:
+        return '<span class="good">✓ reached</span>'
+    if math.isinf(verdict.short_by):
+        return '<span class="bad">✗ no number</span>'
+    return f'<span class="bad">✗ short by {number(verdict.short_by)}</span>'
+
+
+def _target(verdict: Verdict) -> str:
+    low, high = verdict.row.at_least, verdict.row.at_most
+    if low is None and high is None:
+        return "none"
+    if low is not None and high is not None:
+        text = f"{number(low)} to {number(high)}"
+    else:
+        text = f"≥ {number(low)}" if low is not None else f"≤ {number(high)}"
+    return f"{text}{', each seed' if verdict.row.every else ''}"
+
+
+def number(value: float | None) -> str:
+    """Three digits that count; a dash for what is no number."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value and abs(value) < 0.0005:
+        return f"{value:.0e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{3 if abs(value) < 10 else 1}f}"
+
+
+def _part(one: Shown) -> str:
+    part = one.part
+    figures = "".join(_figure(figure) for figure in one.figures)
+    rows = "".join(_row(verdict, seeds=True) for verdict in one.verdicts)
+    table = _table("Every seed, beside what was published and what is ideal.", rows) if rows else ""
+    notes = [_list("Read in the publication", part.read), _list("Chosen by us", part.chosen)]
+    return (
+        f'<section aria-labelledby="{escape(part.name)}">\n<h2 id="{escape(part.name)}">{escape(part.title)}</h2>\n'
+        f"{''.join(map(_failure, one.failures))}"
+        + (f'<div class="figures">\n{figures}</div>\n' if figures else "")
+        + f'{table}<div class="notes">\n{"".join(notes)}</div>\n'
+        + f"<h3>Commands</h3>\n<p>The first seed and the figures by hand; other seeds have other numbers in them.</p>\n"
+        f"<pre>{escape(chr(10).join(one.commands))}</pre>\n{_runs(one)}</section>\n"
+    )
+
+
+def _figure(figure: Drawn) -> str:
+    caption = escape(figure.picture.caption)
+    if figure.data is None:
+        return f"<figure><figcaption>{caption} (not drawn: no run is finished)</figcaption></figure>\n"
+    return (
+        f'<figure>\n<a href="{escape(figure.path)}"><img src="{figure.data}" alt="{escape(figure.picture.alt)}"></a>\n'
+        f"<figcaption>{caption}</figcaption>\n</figure>\n"
+    )
+
+
+def _list(title: str, items: Iterable[str]) -> str:
+    lines = "".join(f"<li>{escape(item)}</li>\n" for item in items)
+    return f"<div><h3>{title}</h3>\n<ul>\n{lines}</ul></div>\n" if lines else ""
+
+
+def _failure(failure: Failure) -> str:
+    return (
+        f'<p class="bad">✗ {escape(failure.name)} failed with status {failure.status} '
+        f'(<a href="{escape(failure.log)}">all that it printed</a>):</p>\n<pre>{escape(failure.said)}</pre>\n'
+    )
+
+
+def _runs(one: Shown) -> str:
+    if not one.runs:
+        return "<h3>Runs</h3>\n<p>None is finished.</p>\n"
+    links = ", ".join(f'<a href="{escape(path)}/">{seed}</a>' for seed, path in one.runs.items())
+    training, total = float(np.mean(one.training_s)), float(np.sum(one.seconds))
+    return (
+        f"<h3>Runs</h3>\n<p>Seeds: {links}. Training took {_time(training)} a seed, everything {_time(total)} of one "
+        f"core, on {escape('; '.join(one.processors))}.</p>\n"
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else _hours(seconds)
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h"
+
+
+def _left_out(paper: Paper) -> str:
+    if not paper.left_out:
+        return ""
+    lines = "".join(f"<li>{escape(item)}</li>\n" for item in paper.left_out)
+    return f"<h2>Left out</h2>\n<ul>\n{lines}</ul>\n"
+
+
+def _made(parts: Sequence[Shown], made: str) -> str:
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("prefrontal", "torch", "numpy"))
+    where = f"{processor()}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
+    total = sum(float(np.sum(one.seconds)) for one in parts)
+    if commit := git_commit():
+        versions += f", commit {commit[:10]}"
+    return (
+        f"<h2>How this page was made</h2>\n<p>{escape(made)}, by {escape(versions)}; {escape(where)}. The runs above "
+        f"took {_time(total)} of one core.</p>\n"
+        '<p><a href="results.json">All numbers (JSON)</a>, <a href="paper.bib">BibTeX</a>.</p>\n'
+    )
