@@ -6,12 +6,14 @@ import html.parser
 import json
 import math
 import os
+import re
 import signal
 from pathlib import Path
 
 import pytest
 import yaml
-from prefrontal.launch.reproduction.paper import Row
+from prefrontal.conf.checking import checked
+from prefrontal.launch.reproduction.paper import Paper, Row
 from prefrontal.launch.reproduction.verdicts import Verdict
 from program import call, ended, start, wait_until
 
@@ -186,6 +188,13 @@ def test_all_papers_are_listed_and_can_be_planned(tmp_path):
     names = [file.stem for file in (Path(__file__).parents[2] / "conf" / "paper").glob("*.yaml")]
     assert names
     assert all(name in said for name in names)
+
+
+def test_the_example_in_the_documentation_is_a_paper():
+    text = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (part,) = checked(Paper, yaml.safe_load(example)).parts
+    assert [one.of for one in part.rows] == [None, "blind"]
 
 
 def row(**fields):
