@@ -86,6 +86,9 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
     phases: tuple[str, ...] = ()
     """Names of a trial's steps in their order, where a table of trials is to hold `value` and `rpe` of each (see
     `envs.trials`); may be set in `__init__`."""
+    hidden: ClassVar[tuple[str, ...]] = ()
+    """Attributes [B, ...] that make up what an episode is about and nobody is told, such as where a goal is: see
+    `play_hidden`. Empty: there are none that could be played again."""
     restorable: ClassVar[bool] = True
     """False for a simulator that cannot be put back into the middle of an episode: `restore` is followed by `reset`."""
 
@@ -228,6 +231,16 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
     def cue_size(self) -> int:
         """K, the size of keys and queries."""
         return int(np.prod(self.single_observation_space.shape or (1,)))
+
+    def hidden_tasks(self) -> dict[str, Array]:
+        """What the running episodes are about, by the names of `hidden`; copies."""
+        return {name: getattr(self, name).copy() for name in self.hidden}
+
+    def play_hidden(self, tasks: Mapping[str, Array]) -> Array:
+        """Make episodes that have just begun be about these `hidden_tasks`; what is seen of them [B, ...]."""
+        for name, value in tasks.items():
+            setattr(self, name, value.copy())
+        return self._observe()
 
     # Exact resume ------------------------------------------------------------------------------------------
 

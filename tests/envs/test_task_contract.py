@@ -10,6 +10,7 @@ import numpy as np
 import prefrontal.envs  # noqa: F401  # registers the tasks
 import pytest
 import yaml
+from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 from matplotlib.figure import Figure
 from prefrontal.envs import registry
@@ -27,6 +28,7 @@ VARIANTS = [(name, SHORTER.get(name, {})) for name in BATCHED] + [
     ("bandit", {"arms": "informative", "trial_number": True}),
     ("episodic_two_step", {"context_input": True}),
     ("harlow", {"split": "test"}),
+    ("navigation_2d", {"episodes": 3, "steps": 7, "starts": True}),
     ("matching", {"fixation": False, "split": "test", "trials": [20, 30]}),
     ("risky_choice", {"fixation": False, "probabilities": []}),
     ("two_step", {"steps_per_trial": 2, "trials": 10, "trial_number": True}),
@@ -36,11 +38,18 @@ names = pytest.mark.parametrize("name", BATCHED)
 variants = pytest.mark.parametrize(("name", "options"), VARIANTS)
 
 
+def drawn(space, rng, *shape):
+    """Random actions [*shape, ...] of a space, or one of them."""
+    if isinstance(space, Box):
+        return rng.uniform(space.low, space.high, (*shape, *space.shape)).astype(np.float32)
+    return rng.integers(space.n, size=shape or None)
+
+
 def play(env, steps, seed=0):
     """Random actions; yields what each step returned."""
     rng = np.random.default_rng(seed)
     for _ in range(steps):
-        yield env.step(rng.integers(env.single_action_space.n, size=env.num_envs))
+        yield env.step(drawn(env.single_action_space, rng, env.num_envs))
 
 
 @variants
@@ -128,7 +137,7 @@ def test_single_environment_plays_like_the_batch(name, options):
     batch.restore(*single._batch.state())
     rng = np.random.default_rng(0)
     for _ in range(100):
-        action = int(rng.integers(single.action_space.n))
+        action = drawn(single.action_space, rng)
         _obs, reward, terminated, truncated, info = single.step(action)
         _, batch_reward, batch_terminated, _, batch_info = batch.step(np.array([action]))
         assert reward == batch_reward[0]
@@ -145,7 +154,7 @@ def test_renderings(name, options):
     for env in (picture, text):
         env.reset(seed=0)
         for _ in range(4):
-            env.step(0)
+            env.step(drawn(env.action_space, np.random.default_rng(0)))
     pixels = picture.render()
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
@@ -239,7 +248,9 @@ LONG = {
     "episodic_two_step": {"trials": 2**15, "context_bits": 15},
     "harlow": {"trials": 50_000, "max_steps": 10**6, "levels": 50_000, "split": "all"},
     "matching": {"trials": [50_000, 50_000]},
+    "navigation_2d": {"episodes": 50_000, "steps": 10},
     "risky_choice": {"free": 50_000},
+    "tabular_mdp": {"episodes": 50_000},
     "volatility": {"block_trials": 12_500},
 }
 """Options with which an episode is long; elsewhere `trials` is enough."""
@@ -266,7 +277,14 @@ def test_actions_outside_of_the_action_space_are_refused(name, options):
     env, single = registry.make_vector(name, 3, **options), registry.make_single(name, **options)
     env.reset(seed=0)
     single.reset(seed=0)
-    count = int(env.single_action_space.n)
+    if isinstance(space := env.single_action_space, Box):
+        for wrong in (2 * space.high, np.full(space.shape, np.nan), space.low[:-1]):
+            with pytest.raises(ValueError, match="actions lie in Box"):
+                env.step(np.array([wrong] * 3))
+            with pytest.raises(ValueError, match="actions lie in Box"):
+                single.step(wrong)
+        return
+    count = int(space.n)
     for wrong in (-1, count, 0.5):
         with pytest.raises(ValueError, match=f"whole numbers from 0 to {count - 1}"):
             env.step(np.array([0, 0, wrong]))
