@@ -53,7 +53,7 @@ class Replayed:
 
         The agent's values are in the unit of its training, `reward_scale`; here they are told in units of reward.
         """
-        batch = make_batch([unroll.trajectory], [], agent.value.weight.device)
+        batch = make_batch([unroll.trajectory], [], agent.policy.weight.device)
         made = None
         if perturbed is None:
             policy, value = agent.unroll(batch.seen, batch.initial_state)

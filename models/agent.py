@@ -83,13 +83,14 @@ class Agent(nn.Module):
         self.has_memory = self.core.recall_size > 0 and model.memory.reinstate
         encodes = self.has_memory and model.memory.key_size > 0
         self.key_encoder = nn.Linear(spec.cue_size, model.memory.key_size, bias=False) if encodes else nn.Identity()
-        self.policy = make_policy(spec.actions, self.core.output_size)
-        self.value = nn.Linear(self.core.output_size, 1)
+        self.policy = make_policy(spec.actions, self.core.output_size - self.core.gives_value)
+        self.value = _LastColumn() if self.core.gives_value else nn.Linear(self.core.output_size, 1)
         # A policy that starts uniform and a value of usual scale (the published codes' initialisation).
         nn.init.orthogonal_(self.policy.weight, 0.01)
-        nn.init.orthogonal_(self.value.weight, 1.0)
         nn.init.zeros_(self.policy.bias)
-        nn.init.zeros_(self.value.bias)
+        if isinstance(self.value, nn.Linear):
+            nn.init.orthogonal_(self.value.weight, 1.0)
+            nn.init.zeros_(self.value.bias)
         self.reward_levels: Tensor
         self.register_buffer("reward_levels", torch.tensor(model.reward_levels), persistent=False)
 
@@ -125,6 +126,8 @@ class Agent(nn.Module):
 
         One product with the weights of both, whose few rows are long: twice as fast as two with few columns.
         """
+        if not isinstance(self.value, nn.Linear):
+            return self.policy(output), self.value(output).squeeze(-1)
         weight, bias = (
             torch.cat((self.policy.weight, self.value.weight)),
             torch.cat((self.policy.bias, self.value.bias)),
@@ -174,6 +177,14 @@ class Agent(nn.Module):
     def parameter_count(self) -> int:
         """Trained parameters."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+class _LastColumn(nn.Module):
+    """The head of a core that gives the value itself."""
+
+    def forward(self, output: Tensor) -> Tensor:
+        """[..., 1] of the core's output [..., H]."""
+        return output[..., -1:]
 
 
 def _first_of(seen: Seen) -> Tensor:

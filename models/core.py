@@ -63,6 +63,8 @@ class Core(nn.Module, ABC):
     """What an agent needs of a recurrent core. `output_size` is the width that the heads read."""
 
     output_size: int
+    gives_value: bool = False
+    """The last column of the output is the value, which the core finds itself; the policy reads the others."""
     recall_size: int = 0
     """H of an episodic memory's values; 0 for a core that has no use for one."""
 

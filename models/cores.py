@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .actor_critic import ActorCriticLSTM
 from .core import Core, InputSizes
 from .ep_lstm import EpLSTM
 from .feed_forward import FeedForward
@@ -43,6 +44,12 @@ def _stacked_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
     return StackedLSTM(sizes, (first, second), model.learned_initial_state, _compiled(model))
 
 
+def _actor_critic(sizes: InputSizes, model: ModelConfig) -> Core:
+    critic, actor = _sizes(model, 2)
+    learned = model.learned_initial_state
+    return ActorCriticLSTM(sizes, (critic, actor), model.rpe_discount, learned, _compiled(model))
+
+
 def _ep_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
     return EpLSTM(sizes, _sizes(model, 1)[0], model.learned_initial_state, model.memory.squash, _compiled(model))
 
@@ -54,6 +61,7 @@ CORES: dict[CoreName, Callable[[InputSizes, ModelConfig], Core]] = {
     "rgu": lambda sizes, model: RGU(sizes, _sizes(model, 1)[0], model.learned_initial_state),
     "mlp": _mlp,
     "stacked_lstm": _stacked_lstm,
+    "actor_critic_lstm": _actor_critic,
     "ep_lstm": _ep_lstm,
 }
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..conf.checking import shown, unknown
 from ..conf.condition import Condition, Kind
 from ..conf.settings import Count, CountOrZero, Many, Text, settings
+from .actor_critic import RPE
 from .agent import Agent
 from .core import GATE, HIDDEN
 from .ep_lstm import REINSTATEMENT
@@ -80,11 +81,13 @@ class Perturbation:
         return () if self.units is None or self.units == "all" else self.units
 
     def place(self, agent: Agent) -> str:
-        """Where in the core it acts (see `Core.inner`); empty if it acts on an input.
+        """Where in the core it acts (see `Core.inner`); empty if it acts on the reward that the core is fed.
 
         Raises:
             ValueError: for a gate, a layer or a unit that the agent does not have, or a reward that it does not see.
         """
+        if self.input == "rpe" and RPE in agent.core.inner:
+            return RPE
         if self.input is not None:
             if not agent.spec.model.see_reward:
                 raise ValueError(f"input={self.input}: the agent does not see rewards (model.see_reward=false)")

@@ -47,7 +47,7 @@ class _Part(NamedTuple):
 
     told: Perturbation
     place: str
-    """In the core; empty: an input."""
+    """In the core; empty: the reward that it is fed."""
     units: Tensor
     """[H] bool: which of the units there."""
 
@@ -177,7 +177,7 @@ class PerturbedActing(TorchActing):
         for i, part in enumerate(self._parts):
             active, condition = np.ones(self._batch, dtype=np.bool_), part.told.condition
             of_before = bool(condition and condition.names - {STEP})
-            if of_before or not part.place:
+            if of_before or part.told.input is not None:
                 active = ~fresh
             if of_before and not self._told:  # before the first step of all
                 active = np.zeros_like(active)

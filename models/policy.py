@@ -45,7 +45,7 @@ class Policy(nn.Linear, ABC):
     """The head of one kind of actions; see the module's text.
 
     Args:
-        width: H of the core's output.
+        width: how many columns of the core's output it reads, the first ones.
         outputs: how many numbers are computed from it.
     """
 
@@ -59,8 +59,8 @@ class Policy(nn.Linear, ABC):
         """P."""
 
     def forward(self, output: Tensor) -> Tensor:
-        """Parameters of the distribution, [..., P], from the core's output [..., H]."""
-        return self.completed(super().forward(output))
+        """Parameters of the distribution, [..., P], from (the first `width` columns of) the core's output [..., H]."""
+        return self.completed(super().forward(output[..., : self.in_features]))
 
     def completed(self, outputs: Tensor) -> Tensor:
         """The parameters [..., P] of which the head's linear map gave `outputs`."""

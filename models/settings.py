@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
-from ..conf.settings import Count, Many, Number, Text, settings
+from ..conf.settings import Count, Many, Number, Probability, Text, settings
 from .dnd import MemoryConfig
 from .encoders import EncoderName
 from .kernels.library import KernelName
 
-CoreName = Literal["lstm", "gru", "rnn", "rgu", "mlp", "stacked_lstm", "ep_lstm"]
+CoreName = Literal["lstm", "gru", "rnn", "rgu", "mlp", "stacked_lstm", "actor_critic_lstm", "ep_lstm"]
 """See `models.cores`."""
 
 
@@ -38,6 +38,8 @@ class ModelConfig:
     """Give the reward in an input of its own for each action, 0 but for the previous one. What has to be remembered
     where choices are by place, which action earned what, is told so; from action and reward side by side the core has
     to learn their product first."""
+    rpe_discount: Probability = 0.9
+    """γ of the prediction errors that a core feeds itself (`models.actor_critic`)."""
     kernel: KernelName = "auto"
     """What computes the recurrence on the CPU: the compiled kernels (`models.kernels`) or torch; `auto`: the former
     where they are. The numbers are the same up to rounding."""

@@ -33,6 +33,7 @@ MODELS = {
     "lstm": ModelConfig(hidden_sizes=(12,), learned_initial_state=True),
     "gru": ModelConfig(core="gru", hidden_sizes=(12,)),
     "stacked": ModelConfig(core="stacked_lstm", hidden_sizes=(8, 6), learned_initial_state=True),
+    "actor_critic": ModelConfig(core="actor_critic_lstm", hidden_sizes=(8, 6), learned_initial_state=True),
     "rnn": ModelConfig(core="rnn", hidden_sizes=(12,), learned_initial_state=True),
     "rgu": ModelConfig(core="rgu", hidden_sizes=(12,), learned_initial_state=True),
     "feed_forward": ModelConfig(core="mlp", hidden_sizes=(12, 6)),

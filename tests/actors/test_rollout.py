@@ -41,12 +41,13 @@ def lively(worker, seed=0):
         ModelConfig(),
         ModelConfig(core="gru", learned_initial_state=True),
         ModelConfig(core="stacked_lstm", hidden_sizes=(16, 12), learned_initial_state=True),
+        ModelConfig(core="actor_critic_lstm", hidden_sizes=(16, 12), learned_initial_state=True),
         ModelConfig(encoder="mlp", encoder_sizes=(16,)),
         ModelConfig(core="rnn", learned_initial_state=True),
         ModelConfig(core="rgu", learned_initial_state=True),
         ModelConfig(core="mlp", hidden_sizes=(16, 16)),
     ],
-    ids=["lstm", "gru", "stacked", "mlp", "rnn", "rgu", "feed_forward"],
+    ids=["lstm", "gru", "stacked", "actor_critic", "mlp", "rnn", "rgu", "feed_forward"],
 )
 def test_replay_identity_with_resets_inside_the_unroll(model, dtype):
     """The learner, with the actor's parameters, finds the actor's log-probabilities."""

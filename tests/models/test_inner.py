@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from numerics import IDENTITY, precision
-from prefrontal.models.core import GATE, HIDDEN, Inputs, InputSizes
+from prefrontal.models.core import GATE, Inputs, InputSizes
 from prefrontal.models.cores import make_core
+from prefrontal.models.internals import output_name
 from prefrontal.models.settings import ModelConfig
 
 B = 7
@@ -17,6 +18,7 @@ CORES = {
     "rgu": (11,),
     "mlp": (11, 6),
     "stacked_lstm": (11, 6),
+    "actor_critic_lstm": (11, 6),
     "ep_lstm": (11,),
 }
 
@@ -54,16 +56,16 @@ def test_an_open_step_is_the_step(name):
         assert all((one - other).abs().max() <= IDENTITY for one, other in zip(after, opened_after, strict=True))
         assert {name: value.shape[1] for name, value in shown.items()} == core.inner
         assert all(((value > 0) & (value < 1)).all() for name, value in shown.items() if GATE in name)
-        assert any(value is opened for name, value in shown.items() if name.startswith(HIDDEN))
-        assert all(any(component is value for value in shown.values()) for component in opened_after)
+        assert torch.equal(opened[:, : core.inner[output_name(core)]], shown[output_name(core)])
+        kept = {value.data_ptr() for value in shown.values()}
+        assert all(component.data_ptr() in kept for component in opened_after)
 
 
 @pytest.mark.parametrize("name", CORES)
 def test_hidden_units_are_what_is_put_there(name):
     core, inputs, state = core_and_inputs(name)
-    last = [name for name in core.inner if name.startswith(HIDDEN) and name[len(HIDDEN) :].strip("_").isdigit()]
-    output, after, _ = step(core, inputs, state, **{last[-1] if last else HIDDEN: 0.25})
-    assert (output == 0.25).all()
+    output, after, _ = step(core, inputs, state, **{output_name(core): 0.25})
+    assert (output[:, : core.inner[output_name(core)]] == 0.25).all()
     assert name == "mlp" or any((component == 0.25).all() for component in after)
 
 

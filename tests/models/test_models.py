@@ -24,6 +24,7 @@ MODELS = {
     "rgu_zero_start": ModelConfig(core="rgu", hidden_sizes=(13,)),
     "feed_forward": ModelConfig(core="mlp", hidden_sizes=(12, 7)),
     "stacked": ModelConfig(core="stacked_lstm", hidden_sizes=(24, 16), learned_initial_state=True),
+    "actor_critic": ModelConfig(core="actor_critic_lstm", hidden_sizes=(24, 16), learned_initial_state=True),
     "mlp": ModelConfig(encoder="mlp", encoder_sizes=(16, 8)),
     "layer_norm": ModelConfig(layer_norm=True),
     "blind": ModelConfig(see_reward=False, see_action=False),
@@ -236,7 +237,10 @@ def test_flat_vector_round_trip_and_its_errors():
 
 def test_unknown_parts_list_the_choices():
     for model, message in (
-        ({"core": "transformer"}, r"model\.core=transformer: one of lstm, gru, rnn, rgu, mlp, stacked_lstm, ep_lstm"),
+        (
+            {"core": "transformer"},
+            r"model\.core=transformer: one of lstm, gru, rnn, rgu, mlp, stacked_lstm, actor_critic_lstm, ep_lstm",
+        ),
         ({"encoder": "eye"}, r"model\.encoder=eye: one of none, mlp, conv, resnet"),
         ({"hidden_sizes": (8, 0)}, r"model\.hidden_sizes=\[8,0\]: a list of whole numbers, each at least 1"),
         ({"hidden_sizes": (8, 8)}, "hidden_sizes with 1 entry"),

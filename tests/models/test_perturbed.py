@@ -22,6 +22,7 @@ MODELS = {
     "rgu": ModelConfig(core="rgu", hidden_sizes=(9,)),
     "mlp": ModelConfig(core="mlp", hidden_sizes=(7, 9)),
     "stacked": ModelConfig(core="stacked_lstm", hidden_sizes=(7, 9)),
+    "actor_critic": ModelConfig(core="actor_critic_lstm", hidden_sizes=(7, 9)),
     "ep_lstm": ModelConfig(core="ep_lstm", hidden_sizes=(9,)),
 }
 models = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -131,7 +132,7 @@ def test_what_changes_something_does(model, something):
 def test_units_that_are_set_hold_in_state_and_output(model):
     agent = lively(model)
     found = perturbed(agent, {"units": [2, 5], "set": 0.25}, {"units": [7], "scale": 0})
-    outputs = found.made[0].output
+    outputs = found.made[0].output[..., : agent.policy.in_features]
     assert (outputs[..., [2, 5]] == 0.25).all()
     assert (outputs[..., 7] == 0).all()
     assert ((outputs != 0.25) & (outputs != 0)).sum(-1).eq(6).all()
@@ -223,6 +224,25 @@ def test_the_prediction_error_that_is_fed(deed, wanted):
             output, state = agent.act(seen._replace(prev_reward=fed), state)
             assert (output - found.made[0].output[t]).abs().max() <= IDENTITY
             value = agent.value(output).squeeze(-1)
+
+
+@pytest.mark.parametrize(("deed", "wanted"), [({"add": 0.5}, lambda e: e + 0.5), ({"scale": -1}, lambda e: -e)])
+def test_a_core_that_is_fed_its_prediction_error_is_fed_another_one(deed, wanted):
+    """The reward stays, and with it the value; what the policy's LSTM is fed is the error, changed."""
+    with precision(torch.float64), torch.no_grad():
+        agent = lively(MODELS["actor_critic"])
+        found = perturbed(agent, {"input": "rpe", **deed})
+        state = agent.initial_state(B)
+        for t in range(T):
+            seen = found.seen.at(t)
+            fresh = seen.first[:, None]
+
+            def fed(name, shown, fresh=fresh):
+                return torch.where(fresh, shown, wanted(shown)) if name == "rpe_input" else shown
+
+            output, state = agent.act(seen, state, fed)
+            assert (output - found.made[0].output[t]).abs().max() <= IDENTITY
+    assert torch.equal(found.made[0].fed, found.seen.prev_reward[: T + 1])
 
 
 @models
