@@ -1,4 +1,4 @@
-"""Behaviour in the two-step task: stay probabilities, lag regression, ANOVA, reward-prediction errors."""
+"""Behaviour in the two-step task: stay probabilities, lag regression, ANOVA."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..table_columns import Column
 from ..tables import TableForm
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
-from .baselines import IdealObserver, posterior
+from .baselines import IdealObserver
 from .env import TwoStepEnv, TwoStepSettings
+from .prediction_errors import arrival_regression, rpe_regression
 
 CELLS = ("rewarded_common", "rewarded_uncommon", "unrewarded_common", "unrewarded_uncommon")
 LAGS = 5
-MODEL_FREE_RATES = np.arange(0.1, 1.0, 0.1)
 
 
 def _pairs(trials: Trials) -> tuple[Array, Array, Array]:
@@ -70,10 +70,12 @@ def summarise(trials: Trials, settings: TwoStepSettings) -> dict[str, Any]:  # n
 
 
 def analyse(trials: Trials, settings: TwoStepSettings) -> dict[str, Any]:
-    """Lag regression, ANOVA of the stay probabilities and, for a network, the regression of its prediction errors."""
+    """Lag regression, ANOVA of the stay probabilities and, for a network, the regressions of its prediction errors."""
     result: dict[str, Any] = {"lag_regression": lag_regression(trials), "anova": anova(trials)}
     if "rpe" in trials:
         result["rpe_regression"] = rpe_regression(trials, settings)
+        if at_second_stage := arrival_regression(trials, settings):
+            result["rpe_regression_second_stage"] = at_second_stage
     return result
 
 
@@ -136,74 +138,6 @@ def anova(trials: Trials) -> dict[str, dict[str, float]]:
         f = effect / (within / freedom) if within > 0 else float("inf")
         effects[name] = {"F": float(f), "p": float(special.fdtrc(1, freedom, f))}
     return effects
-
-
-def _episodes(trials: Trials, settings: TwoStepSettings) -> dict[str, Array]:
-    """Columns as [episodes, trials], complete episodes only."""
-    episode = trials["episode"]
-    _, start, count = np.unique(episode, return_index=True, return_counts=True)
-    whole = start[count == settings.trials]
-    rows = whole[:, None] + np.arange(settings.trials)
-    return {name: trials[name][rows] for name in ("choice", "state", "reward", "rpe")}
-
-
-def prediction_errors(trials: Trials, settings: TwoStepSettings, rates: Array) -> tuple[Array, Array, Array]:
-    """Reward-prediction errors of each trial [episodes, trials]: the network's, a model-based and a model-free agent's,
-    these at each of `rates` [R]: [R, episodes, trials].
-
-    All three saw the same choices and outcomes. The model-based agent is the ideal observer: before the last action of
-    a trial, where the network's error is taken, it expects the reward probability of its choice under its belief or,
-    with more than one step a trial, that of the second-stage state which it then sees. The model-free one learns action
-    values by TD(1) at a rate.
-    """
-    seen_already = settings.steps_per_trial > 1
-    table = _episodes(trials, settings)
-    count = len(table["choice"])
-    belief, values, rows = np.full(count, 0.5), np.full((len(rates), count, 2), 0.5), np.arange(count)
-    based, free = np.zeros(table["reward"].shape), np.zeros((len(rates), *table["reward"].shape))
-    for t in range(settings.trials):
-        choice, state, reward = table["choice"][:, t].astype(int), table["state"][:, t], table["reward"][:, t]
-        reach_one = state == 1 if seen_already else np.where(choice == 1, settings.common, 1 - settings.common)
-        good = reach_one * belief + (1 - reach_one) * (1 - belief)  # P(the state reached is the good one)
-        based[:, t] = reward - (good * settings.reward + (1 - good) * (1 - settings.reward))
-        free[..., t] = reward - values[:, rows, choice]
-        values[:, rows, choice] += rates[:, None] * free[..., t]
-        belief = posterior(belief, state, reward, settings)
-    return table["rpe"], based, free
-
-
-def rpe_regression(trials: Trials, settings: TwoStepSettings) -> dict[str, float]:
-    """How much of the network's reward-prediction errors the two accounts explain (Wang et al. 2018, figure 5).
-
-    `r2_*`: each alone. `unique_*`: what is lost when it is left out of the regression on both. The model-free account
-    gets the learning rate that serves it best.
-    """
-    best: dict[str, float] = {}
-    network, based, frees = prediction_errors(trials, settings, MODEL_FREE_RATES)
-    if network.size < 10:
-        return {}
-    network, based = network.ravel(), based.ravel()
-    r2_based = _r_squared(network, based)
-    for rate, free in zip(MODEL_FREE_RATES, frees.reshape(len(frees), -1), strict=True):
-        r2_free, both = _r_squared(network, free), _r_squared(network, based, free)
-        if not best or r2_free > best["r2_model_free"]:
-            best = {
-                "r2_model_based": r2_based,
-                "r2_model_free": r2_free,
-                "unique_model_based": both - r2_free,
-                "unique_model_free": both - r2_based,
-                "model_free_learning_rate": float(rate),
-            }
-    return best
-
-
-def _r_squared(target: Array, *columns: Array) -> float:
-    """Share of the target's variance that a linear regression on the columns explains; from their covariances, which
-    takes a tenth of the time of a fit to the rows."""
-    table = np.cov(np.stack([target, *columns]))
-    of_target, shared, within = table[0, 0], table[0, 1:], table[1:, 1:]
-    explained = shared @ np.linalg.lstsq(within, shared, rcond=None)[0]
-    return float(1 - (of_target - explained) / max(1e-12, of_target))
 
 
 @functools.lru_cache(maxsize=16)

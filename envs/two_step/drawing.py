@@ -22,8 +22,9 @@ from ..plotting import (
     new_figure,
 )
 from ..trials import Evaluation
-from .analysis import CELLS, LAGS, ideal, lag_regression, prediction_errors, references, rpe_regression, summarise
+from .analysis import CELLS, LAGS, ideal, lag_regression, references, summarise
 from .env import TwoStepSettings
+from .prediction_errors import Errors, arrival_errors, best_rate, outcome_errors, r_squared
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,13 +113,23 @@ def _draw_lags(groups: Mapping[str, Sequence[Mapping[str, list[float]]]]) -> Fig
 
 
 def _draw_errors(evaluation: Evaluation, settings: TwoStepSettings) -> Figure:
-    figure, axes = new_figure(2, 3.4)
-    fit = rpe_regression(evaluation.trials, settings)
-    rate = fit.get("model_free_learning_rate", 0.5)
-    network, based, (free,) = prediction_errors(evaluation.trials, settings, np.array([rate]))
-    shown = slice(None, None, max(1, network.size // 3000))
-    for axis, values, name in ((axes[0], based, "model_based"), (axes[1], free, "model_free")):
-        axis.plot(values.ravel()[shown], network.ravel()[shown], ".", color=BLUE, markersize=2, alpha=0.4)
-        r2 = fit.get(f"r2_{name}", float("nan"))
-        label(axis, f"r² = {r2:.2f}", f"{name.replace('_', '-')} prediction error", "network's prediction error")
+    """A row a stage: the network's errors over the model-based and the model-free ones."""
+    stages: dict[str, Errors | None] = {
+        "second stage met": arrival_errors(evaluation.trials, settings),
+        "reward": outcome_errors(evaluation.trials, settings),
+    }
+    shown = {name: errors for name, errors in stages.items() if errors is not None}
+    figure, axes = new_figure(2 * len(shown), 3.4)
+    for i, (name, errors) in enumerate(shown.items()):
+        network = errors.network.ravel()
+        r2_free, rate = best_rate(network, errors.free["free"])
+        both = {
+            "model-based": (errors.based, r_squared(network, errors.based.ravel())),
+            "model-free": (errors.free["free"][rate], r2_free),
+        }
+        thinned = slice(None, None, max(1, network.size // 3000))
+        for axis, (whose, (values, r2)) in zip(axes[2 * i : 2 * i + 2], both.items(), strict=True):
+            axis.plot(values.ravel()[thinned], network[thinned], ".", color=BLUE, markersize=2, alpha=0.4)
+            title = f"{name}: r² = {r2:.2g}" if len(shown) > 1 else f"r² = {r2:.2f}"
+            label(axis, title, f"{whose} prediction error", "network's prediction error" if axis is axes[0] else "")
     return figure

@@ -76,6 +76,7 @@ class TwoStepEnv(VectorTask):
     def __init__(self, settings: TwoStepSettings, num_envs: int, render_mode: str | None = None) -> None:
         super().__init__(num_envs, render_mode)
         self.settings = settings
+        self.phases = {1: (), 2: ("choice", "outcome"), 3: ("fixation", "choice", "outcome")}[settings.steps_per_trial]
         width = 3 + (settings.steps_per_trial == 3) + settings.trial_number
         num_actions = 3 if settings.steps_per_trial == 3 else 2
         self._set_spaces(Box(0.0, 1.0, (width,), np.float32), Discrete(num_actions))

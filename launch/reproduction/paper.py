@@ -127,23 +127,19 @@ class Paper:
 
 
 def chosen(paper: Paper, asked: Sequence[str]) -> Paper:
-    """The paper with those parts and figures only that were asked for; all of it if nothing was.
+    """The paper with those parts only that were asked for, by their names or a figure's; all of it if nothing was.
 
     Raises:
         ConfigError: for a name that is neither a part's nor a figure's.
     """
-    names = {part.name for part in paper.parts}
-    known = [*(part.name for part in paper.parts), *(f.name for part in paper.parts for f in part.figures)]
+    names = {part: {part.name, *(figure.name for figure in part.figures)} for part in paper.parts}
+    own = {part.name for part in paper.parts}
     for name in asked:
-        if name not in known:
-            raise ConfigError(unknown(f"figures={name}", dict.fromkeys(known), "part or figure of this paper"))
+        if not any(name in known for known in names.values()):
+            known = dict.fromkeys([*own, *(name for part in names.values() for name in part)])
+            raise ConfigError(unknown(f"figures={name}", known, "part or figure of this paper"))
     if not asked:
         return paper
-    parts = []
-    for part in paper.parts:
-        figures = tuple(f for f in part.figures if f.name in asked and f.name not in names)
-        if part.name in asked:
-            parts.append(part)
-        elif figures:
-            parts.append(dataclasses.replace(part, figures=figures))
+    # A name that a part and another part's figure share means the part.
+    parts = [p for p in paper.parts if any(name == p.name or name in names[p] - own for name in asked)]
     return dataclasses.replace(paper, parts=tuple(parts))

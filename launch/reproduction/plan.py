@@ -133,7 +133,7 @@ def planned(paper: Paper, home: Path, seeds: int, search: Sequence[str] = ()) ->
     Args:
         paper: whose.
         home: a folder for all of it.
-        seeds: 0, 1, ... of each part.
+        seeds: 0, 1, ... of each part; 0: no more than what is there.
         search: folders with more files of settings, as Hydra's `hydra.searchpath` names them.
 
     Raises:

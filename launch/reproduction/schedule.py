@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..config import ConfigError
-from ..console import ProgressLine, errors
+from ..console import ProgressLine, console, errors
 from .plan import Experiment, Job
 from .play import STOPPED
 
@@ -108,7 +108,7 @@ def alone_in(home: Path) -> Iterator[int]:
         ConfigError: if somebody else holds it, and goes on doing so.
     """
     with (home / "lock").open("w") as lock:
-        deadline = time.monotonic() + LOCK_S
+        deadline, told = time.monotonic() + LOCK_S, False
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,6 +116,9 @@ def alone_in(home: Path) -> Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise ConfigError(f"folder={home}: another `prefrontal reproduce` is at work there") from None
+                if not told:
+                    console.print(f"waiting for what else is at work in {home}", style="dim")
+                told = True
                 time.sleep(POLL_S)
         yield lock.fileno()
 
@@ -140,7 +143,8 @@ def play_all(
     for one in experiments:
         if not ahead[one.part.name]:
             _draw(one, waiting)
-    total = sum(job.seconds for job in waiting)
+    to_be_drawn = sum(one.drawing().seconds for one in experiments if ahead[one.part.name])
+    total = to_be_drawn + sum(job.seconds for job in waiting)
     by_part = {one.part.name: one for one in experiments}
     playing: dict[str, tuple[Job, Any]] = {}
     failed: dict[str, int] = {}
@@ -161,7 +165,7 @@ def play_all(
                     if job.seed is not None:
                         ahead[job.part.name] -= 1
                         if not ahead[job.part.name] and not stop():
-                            total += _draw(by_part[job.part.name], waiting)
+                            _draw(by_part[job.part.name], waiting)
                 if stop() and not playing:
                     return None
                 if stop():
@@ -180,10 +184,8 @@ def play_all(
     return None if stop() else failed
 
 
-def _draw(one: Experiment, waiting: deque[Job]) -> float:
-    """The figures of a part are next, if there is something that they do not show yet; returns what that takes."""
+def _draw(one: Experiment, waiting: deque[Job]) -> None:
+    """The figures of a part are next, if there is something that they do not show yet."""
     drawing = one.drawing()
-    if not one.finished or drawing.finished:
-        return 0.0
-    waiting.appendleft(drawing)
-    return drawing.seconds
+    if one.finished and not drawing.finished:
+        waiting.appendleft(drawing)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
+from ...conf.checking import ConfigError
 from ...conf.settings import Count, Many, Name, Text, settings
 from ..config import local_cpus
 from ..console import console, errors, shell
@@ -49,10 +51,10 @@ def reproduce(told: ReproduceSettings, name: str, paper: Paper, search: Sequence
     Raises:
         ConfigError: for what cannot be, or does not fit what is in the folder.
     """
-    paper = chosen(paper, told.figures)
+    asked_for = chosen(paper, told.figures)
     home = Path(told.folder or f"runs/reproduce/{name}").expanduser()
     with console.status("composing"):
-        experiments = planned(paper, home, told.seeds, search)
+        experiments = planned(asked_for, home, told.seeds, search)
     missing = [run for one in experiments for run in one.runs if not run.finished]
     check_room(home, len(missing))
     with alone_in(home) as lock, _place(told, lock) as (start, at_once), StopRequest() as stop:
@@ -65,7 +67,7 @@ def reproduce(told: ReproduceSettings, name: str, paper: Paper, search: Sequence
     if failed is None:
         console.print(f"stopped; go on with: {command}", style="bold")
         return 130
-    parts = [shown(one, failed, home / "report") for one in experiments]
+    parts = [shown(one, failed, home / "report") for one in _with_others(experiments, paper, home, search)]
     text = page(paper, parts, command, datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
     path = write(paper, parts, command, text, home / "report")
     for one in parts:
@@ -76,6 +78,23 @@ def reproduce(told: ReproduceSettings, name: str, paper: Paper, search: Sequence
             errors.print(f"failed: {failure.name} (status {failure.status}); it printed:\n{failure.said}", style="red")
     console.print(f"page         {path}", style="bold")
     return 1 if failed else 0
+
+
+def _with_others(
+    experiments: Sequence[Experiment], paper: Paper, home: Path, search: Sequence[str]
+) -> list[Experiment]:
+    """These and those of the paper's other parts of which there are runs, in the paper's order."""
+    found = {one.part.name: one for one in experiments}
+    for part in paper.parts:
+        if part.name in found or not (home / part.name).is_dir():
+            continue
+        try:
+            (other,) = planned(dataclasses.replace(paper, parts=(part,)), home, 0, search)
+        except ConfigError as error:
+            errors.print(f"left out of the page: {error}", style="yellow")
+        else:
+            found |= {part.name: other} if other.finished else {}
+    return [found[part.name] for part in paper.parts if part.name in found]
 
 
 def _announce(experiments: Sequence[Experiment], at_once: int) -> None:

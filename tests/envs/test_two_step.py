@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from prefrontal.envs import registry
 from prefrontal.envs.trials import simulate
-from prefrontal.envs.two_step.analysis import CELLS, analyse, anova, lag_regression, rpe_regression, summarise
+from prefrontal.envs.two_step.analysis import CELLS, analyse, anova, lag_regression, summarise
 from prefrontal.envs.two_step.baselines import BASELINES, posterior
 from prefrontal.envs.two_step.env import FIXATE, TwoStepEnv, TwoStepSettings
+from prefrontal.envs.two_step.prediction_errors import arrival_regression, rpe_regression
 
 
 def played(name="random", episodes=2000, **options):
@@ -156,6 +157,32 @@ def test_prediction_errors_of_a_perfect_critic_are_model_based(steps):
     assert fit["unique_model_free"] == pytest.approx(0.0, abs=1e-9)
     assert fit["unique_model_based"] > 0.01
     assert set(analyse(trials, settings)["lag_regression"]) == set(CELLS)
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_errors_at_the_second_stage_tell_model_based_from_model_free(steps):
+    """Of a perfect critic: what it expects once the state is in view, less what it expected of the choice."""
+    settings, trials, _ = played("ideal_observer", 200, steps_per_trial=steps)
+    planned = perfect_critic(trials, TwoStepSettings(steps_per_trial=1))
+    trials = {**trials, "rpe": trials["reward"], "rpe_choice": perfect_critic(trials, settings) - planned}
+    fit = arrival_regression(trials, settings)
+    assert fit["r2_model_based"] == pytest.approx(1.0, abs=1e-9)
+    assert fit["r2_model_free"] < 0.01
+    assert 0.3 < fit["r2_model_free_with_states"] < 0.9
+    assert "rpe_regression_second_stage" in analyse(trials, settings)
+
+
+def test_a_model_free_critic_is_found_out_at_the_second_stage():
+    settings, trials, _ = played("random", 100, steps_per_trial=2)
+    values, taken_back = np.full(2, 0.5), []
+    for row in range(len(trials["trial"])):
+        if trials["trial"][row] == 0:
+            values = np.full(2, 0.5)
+        taken_back.append(-values[trials["choice"][row]])
+        values[trials["choice"][row]] += 0.3 * (trials["reward"][row] - values[trials["choice"][row]])
+    fit = arrival_regression({**trials, "rpe_choice": np.array(taken_back)}, settings)
+    assert fit["r2_model_free"] == pytest.approx(1.0, abs=1e-9)
+    assert fit["r2_model_based"] < 0.1
 
 
 def test_settings_are_checked():

@@ -156,6 +156,9 @@ def test_a_part_that_fails_lets_the_others_go_on(lab):
     text = (folder / "runs/reproduce/tiny/report/index.html").read_text()
     assert "1 command failed" in text
     assert numbers(folder)["parts"]["second"]["seeds"] == [0]
+    lab({**PAPER, "parts": [{**PAPER["parts"][0], "evaluations": [], "rows": []}, PAPER["parts"][1]]})
+    call(folder, "reproduce", "tiny", "seeds=1", "figures=[stay_probability]", *TINY[3:])
+    assert [*numbers(folder)["parts"]] == ["first", "second"], "what was there stays on the page"
 
 
 def test_what_was_made_with_other_settings_is_not_mixed_in(lab):
