@@ -26,8 +26,8 @@ from .play import done
 MARK, LOG = "reproduce.json", "reproduce.log"
 """In a job's folder: which of its commands are done, and what they printed."""
 
-ROOM_OF_A_RUN = 20 * 2**20
-"""Bytes: a run of these papers leaves 2 to 10 MB."""
+ROOM_OF_A_RUN = 60 * 2**20
+"""Bytes: a run of these papers leaves 2 to 10 MB, with a recording up to 50."""
 
 DRAWING_S = 5.0
 """What the merged figures of a part take, about."""
