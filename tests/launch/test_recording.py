@@ -195,7 +195,13 @@ def test_rows_of_the_table_of_trials_join_on_episode_and_trial(tmp_path, task, o
         last = data["trial_done"].values
         joined = table.loc[list(zip(np.nonzero(last)[0], data["trial"].values[last], strict=True))]
         assert len(joined) == len(table)
-        for name in set(table) - {"steps", "gate"}:
+        phases = registry.make_vector(task, 1, **options).phases
+        episode, step = np.nonzero(last)
+        for ahead, phase in enumerate(reversed(phases)):
+            for name in ("value", "rpe"):
+                recorded = data[name].values[episode, step - ahead]
+                np.testing.assert_array_equal(recorded, joined.pop(f"{name}_{phase}"), err_msg=f"{name}_{phase}")
+        for name in set(joined) - {"steps", "gate"}:
             recorded = data[f"trial_{name}" if f"trial_{name}" in data else name].values[last]
             np.testing.assert_array_equal(recorded, joined[name].to_numpy(), err_msg=name)
         if "gate" in table:

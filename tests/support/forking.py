@@ -38,7 +38,7 @@ IMPORTED = (
     "torch.utils.tensorboard",
     *(
         f"prefrontal.launch.verbs.{verb}"
-        for verb in ("evaluate", "figures", "fit", "play", "pretrain", "tasks", "train")
+        for verb in ("evaluate", "figures", "fit", "play", "pretrain", "reproduce", "tasks", "train")
     ),
 )
 """None of these may start a thread: a forked process would lack it."""

@@ -22,6 +22,7 @@ from prefrontal.conf.settings import is_settings
 from prefrontal.envs import registry
 from prefrontal.launch import cli
 from prefrontal.launch.config import TrainConfig
+from prefrontal.launch.reproduction.whole import ReproduceSettings
 from prefrontal.launch.run.analysing import AnalyseSettings
 from prefrontal.launch.run.fits import FitSettings
 from prefrontal.launch.run.reevaluation import EvaluateSettings
@@ -44,6 +45,7 @@ GIVEN = {
     "fit": (f"run={RUN}",),
     "train": (*ONE_PROCESS, "model=ep_lstm"),
     "bench": ONE_PROCESS,
+    "reproduce": ("wang2018",),
 }
 """What a verb needs beside the wrong value."""
 
@@ -133,6 +135,7 @@ def declared() -> list[WrongInput]:
         "fit": FitSettings,
         "play": PlaySettings,
         "pretrain": PretrainSettings,
+        "reproduce": ReproduceSettings,
     }
     found = _one_each("train", fields_of(TrainConfig))
     for verb, cls in verbs.items():
@@ -148,7 +151,7 @@ def misspelt() -> list[WrongInput]:
     """Names that there are not, for each verb."""
     found = [
         WrongInput((verb, *GIVEN.get(verb, ()), setting), setting.partition("=")[0].lstrip("+~"))
-        for verb in ("train", "evaluate", "figures", "fit", "analyse", "play", "pretrain", "bench")
+        for verb in ("train", "evaluate", "figures", "fit", "analyse", "play", "pretrain", "bench", "reproduce")
         for setting in ("nosuch=1", "+nosuch=1", "~nosuch")
     ]
     choices = ("task", "model", "algo", "actors", "experiment")
