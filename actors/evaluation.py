@@ -16,6 +16,7 @@ from ..models.agent import Agent
 from ..models.ep_lstm import REINSTATEMENT
 from ..models.perturbed import Made, PerturbedActing
 from ..replay.trajectory import Array, on_host
+from .adapting import ADAPTATION, AdaptingWorker
 from .device_rollout import DeviceRollout
 from .remembering import INFO
 from .rollout import RolloutWorker, Unroll
@@ -115,12 +116,15 @@ def evaluate(
     recorder = TrialRecorder(worker.env.info_spec, worker.spec.num_envs, episodes, worker.env.phases)
     while not recorder.done:
         unroll = worker.unroll()
-        replayed = Replayed.of(unroll, worker.agent, discount, worker.perturbed, reward_scale)
-        if watch is not None:
-            watch(replayed)
-        batch, told = replayed.batch, dict(unroll.info)
-        ended, reward = on_host(batch.first)[1:], on_host(batch.reward)
-        columns = {"value": on_host(replayed.value), "rpe": on_host(replayed.rpe)}
+        told, played = dict(unroll.info), unroll.trajectory
+        ended, reward = on_host(played.first)[1:], on_host(played.reward)
+        if isinstance(worker, AdaptingWorker):  # many policies played, and none of them has a value
+            columns = {ADAPTATION: told[ADAPTATION]}
+        else:
+            replayed = Replayed.of(unroll, worker.agent, discount, worker.perturbed, reward_scale)
+            if watch is not None:
+                watch(replayed)
+            columns = {"value": on_host(replayed.value), "rpe": on_host(replayed.rpe)}
         if worker.memory is not None:
             gate = replayed.reinstatement_gate()
             columns |= {"gate": gate.mean(-1), "gate_by_unit": gate, **{key: told[key] for key in INFO}}

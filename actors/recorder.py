@@ -124,6 +124,8 @@ class Recorder(Generic[D]):
         reward, terminated = rows(length, torch.float32), rows(length, torch.bool)
         self.ended = first[1:]
         """[T, B] bool, where an episode ended with the step."""
+        self.reward = reward
+        """[T, B]; row t is there once step t is recorded."""
         self.terminated = terminated
         """[T, B] bool, where it truly ended; the others were cut off."""
         self.info: dict[str, list[D]] = {name: [] for name in info_spec}

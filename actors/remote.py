@@ -13,7 +13,8 @@ from ..models.flat import Published
 from ..models.process import use_one_core
 from ..replay.gradient import Result
 from ..replay.trajectory import Array
-from .rollout import RolloutWorker, UnrollReport, WorkerSpec
+from .adapting import make_rollout_worker
+from .rollout import UnrollReport, WorkerSpec
 
 
 class WrongParametersError(RuntimeError):
@@ -27,7 +28,7 @@ class Rollouts:
         use_one_core()
         # Tasks of the user's own live where the driver found them.
         sys.path.extend(path for path in import_paths if path not in sys.path)
-        self._worker = RolloutWorker(spec)
+        self._worker = make_rollout_worker(spec)
 
     def ready(self) -> tuple[int, str]:
         """The process id and Ray's id of the node, once the environment stands."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..envs import registry
 from ..envs.tensors import TensorTask
 from ..envs.vector import EnvironmentFaultError, VectorTask
+from ..learner.algorithm import AlgorithmConfig
 from ..learner.objective import Objective
 from ..models.acting import Acting, make_acting
 from ..models.agent import Agent, AgentSpec, ModelConfig
@@ -56,6 +57,8 @@ class WorkerSpec:
     """Take the likeliest action instead of sampling the policy (evaluation only)."""
     objective: Objective | None = None
     """Compute the gradient of each unroll, of this."""
+    adaptation: AlgorithmConfig | None = None
+    """Adapt the policy to each task within an unroll, as this says (`actors.adapting`)."""
     interventions: Interventions | None = None
     """Act under these (evaluation only)."""
 
@@ -159,6 +162,7 @@ class RolloutWorker:
         self.agent = Agent(agent_spec(self.env, spec.model)).eval()
         self.params_version = -1
         self._acting = spec.acting(self.agent)
+        self._types = dict(told_of(self.env, self.agent))
         self._gradients = None if spec.objective is None else GradientMaker(self.agent, spec.objective)
         self._env_steps = 0
         env_seed, action_seed = spec.seeds()
@@ -200,14 +204,14 @@ class RolloutWorker:
         """
         started = time.perf_counter()
         length, env, memory, acting = self.spec.unroll_length, self.env, self.memory, self._acting
-        types = told_of(env, self.agent)
-        record = Recorder(length, self._episodes, types, Tensor.numpy, HOST)
+        record = Recorder(length, self._episodes, self._types, Tensor.numpy, HOST)
         initial_state = self._state
         noise = self.agent.policy.noise((length, self.spec.num_envs), self._generator, self.spec.greedy)
         acting.begin(record.seen, noise, initial_state)
         recall: tuple[Tensor, ...] = ()
         env_s = 0.0
         for t, action in enumerate(acting.actions.numpy()):
+            self._before_step(t, record)
             if memory is not None:
                 cue = env.cue()
                 recall, notes = memory.recall(cue)
@@ -220,6 +224,7 @@ class RolloutWorker:
             env_s += time.perf_counter() - before_env
             if memory is not None:
                 told |= notes
+            told |= self._notes
             if (perturbed := self.perturbed) is not None:
                 perturbed.happened(told, action, reward)
             record.step(t, action, reward, terminated, told["_final_obs"], self._checked_shape(obs), told)
@@ -234,11 +239,19 @@ class RolloutWorker:
         check_finite(self.spec.task, observation=on_host(trajectory.obs), reward=on_host(trajectory.reward))
         if trajectory.last is not None:
             check_finite(self.spec.task, last_observation=on_host(trajectory.last.obs))
-        info = {name: np.array(rows, dtype=types[name]) for name, rows in record.info.items()}
+        info = {name: np.array(rows, dtype=self._types[name]) for name, rows in record.info.items()}
         finished = self._episodes.finished(on_host(trajectory.reward), record.ended.numpy())
         gradient = None if self._gradients is None else self._gradients(trajectory, acting, self._env_steps)
         report = UnrollReport.of(self.spec, self.params_version, finished, env_s, time.perf_counter() - started)
         return Unroll(trajectory, {**info, "first": on_host(trajectory.first)}, report, gradient)
+
+    @property
+    def _notes(self) -> Mapping[str, Array]:
+        """What the worker itself tells of a step, as `info`, [B, ...] each."""
+        return {}
+
+    def _before_step(self, t: int, record: Recorder[Array]) -> None:
+        """Called before each step of an unroll; row t of what is seen is there."""
 
     def _cut(self, record: Recorder[Array], t: int, rows: Array, told: Mapping[str, Array]) -> None:
         """The episodes of `rows` [K] were cut off after step t."""

@@ -1,4 +1,4 @@
-"""The settings that make an algorithm: `impala`, `a3c`, `a2c` and `ppo` are choices of them (`conf/algo/`)."""
+"""The settings that make an algorithm: `impala`, `a3c`, `a2c`, `ppo` and `maml` are choices of them (`conf/algo/`)."""
 
 from __future__ import annotations
 
@@ -60,6 +60,42 @@ class PPOConfig:
 
 
 @settings
+class MAMLConfig:
+    """Policies that are trained to be adapted by a few policy-gradient steps (Finn et al. 2017; see `learner.maml`)."""
+
+    steps: CountOrZero = 0
+    """Steps of adaptation in training; 0 is off."""
+    rate: Positive = 0.1
+    """Their step size."""
+    second_order: bool = True
+    """Take the meta-gradient through the steps of adaptation; else as if they moved the parameters by constants."""
+    episodes: Count = 20
+    """That each task is played for before each step and after the last one."""
+    adapted: Literal["all", "heads", "not_recurrent"] = "all"
+    """Which parameters adapt: all, the policy's head, or all but those from the recurrent state to itself."""
+    inner: Literal["likelihood", "ratio"] = "likelihood"
+    """What a step ascends: log π A (REINFORCE), or the ratio of new to old policy times A (Rothfuss et al. 2019), whose
+    second derivative also tells what exploring with other actions would have been worth."""
+    outer: Literal["trpo", "ppo"] = "trpo"
+    """How the meta-update is made: one step of TRPO (Finn et al. 2017), or `ppo.epochs` steps of the optimizer on the
+    clipped ratio (Rothfuss et al. 2019)."""
+    max_kl: Positive = 0.01
+    """TRPO: how far the adapted policies may move, in nats."""
+    damping: NonNegative = 1e-5
+    """TRPO: added to the diagonal of the KL's Hessian."""
+    cg_steps: Count = 10
+    """TRPO: steps of conjugate gradients."""
+    backtracks: Count = 15
+    """TRPO: lengths of the step that are tried."""
+    backtrack_ratio: Probability = 0.8
+    """TRPO: of each length to the one before."""
+    inner_kl: NonNegative = 0.0
+    """PPO: weight of the KL divergence between new and old policy before adaptation."""
+    evaluation_steps: CountOrZero = 3
+    """Steps of adaptation in an evaluation."""
+
+
+@settings
 class AlgorithmConfig:
     """Everything the learner is told apart from the network."""
 
@@ -87,13 +123,26 @@ class AlgorithmConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
+    maml: MAMLConfig = field(default_factory=MAMLConfig)
     broadcast_every: Count = 1
     """Updates between two broadcasts of the parameters."""
     gradients: Literal["learner", "actors"] = "learner"
     """Who computes them: the learner, on trajectories; or each actor, on its own unroll (A2C and A3C as published), and
     the learner adds them up."""
 
+    @property
+    def played_steps(self) -> int:
+        """T, the steps of a trajectory: with MAML those of all phases, before and after each step of adaptation."""
+        return self.unroll_length * (self.maml.steps + 1)
+
     def __post_init__(self) -> None:
+        if self.maml.steps and (not self.synchronous or self.gradients == "actors" or self.reward_prediction):
+            raise ValueError(
+                "maml.steps needs synchronous=true, gradients=learner and reward_prediction=0: set algo=maml, or "
+                "algo.maml.steps=0"
+            )
+        if self.maml.steps and self.maml.outer == "ppo" and not self.ppo.epochs:
+            raise ValueError("maml.outer=ppo needs ppo.epochs of at least 1, the steps of the optimizer")
         if self.ppo.epochs and (not self.synchronous or self.returns == "vtrace"):
             raise ValueError(
                 "ppo.epochs needs synchronous=true and returns without a correction for lag (gae): set algo=ppo, or "

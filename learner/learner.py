@@ -1,7 +1,8 @@
 """The learner: batched actor-critic updates of one agent. A plain class; `remote.py` wraps it for Ray.
 
 An update evaluates the agent on the whole batch (one fused unroll), takes the gradient of the objective, and makes one
-optimizer step; where actors compute gradients, it takes their mean; with PPO it makes several passes in minibatches.
+optimizer step; where actors compute gradients, it takes their mean; with PPO it makes several passes in minibatches;
+with MAML it differentiates through steps of adaptation.
 The agent's parameters are published as one flat vector with a version, which is the number of updates made.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..replay.trajectory import Trajectory
 from .algorithm import AlgorithmConfig
 from .batch import Batch, make_batch, resolve_device
 from .combined import Combined, combine
+from .maml import MetaUpdate
 from .objective import objective
 from .optimizer import make_optimizer
 from .optimizer import restore as restore_optimizer
@@ -124,8 +126,15 @@ class Learner:
         started = time.perf_counter()
         env_steps = self.progress.env_steps
         learning_rate, entropy_weight = self._learning_rate(env_steps), self._entropy_weight(env_steps)
-        if isinstance(batch, Batch) and self.config.ppo.epochs:
-            metrics = self._update_in_passes(batch, learning_rate, entropy_weight)
+        if isinstance(batch, Batch) and self.config.maml.steps:
+            metrics = self._meta_update(batch, learning_rate)
+        elif isinstance(batch, Batch) and self.config.ppo.epochs:
+            # Which sequences are together depends on the seed and the number of the update alone: a resume repeats it.
+            rng = np.random.default_rng([self._seed, 2, self.progress.updates])
+            metrics = self._update_in_passes(
+                passes(self.agent, batch, self.config, entropy_weight, rng, self._reward_prediction, self._bf16),
+                learning_rate,
+            )
         else:
             self._forget_gradients()
             measured = self._measure(batch, entropy_weight) if isinstance(batch, Batch) else self._take(batch)
@@ -169,25 +178,33 @@ class Learner:
         measured["learner/grad_norm"] = torch.nn.utils.clip_grad_norm_(self._trained, limit, foreach=True)
         numbers = torch.stack([number.detach() for number in measured.values()]).tolist()  # one transfer a step
         metrics: dict[str, float] = dict(zip(measured, numbers, strict=True))
+        self._check_finite(metrics)
+        self._optimizer.step(learning_rate)
+        return metrics
+
+    def _check_finite(self, metrics: Mapping[str, float]) -> None:
         if not np.isfinite([metrics["loss/total"], metrics["learner/grad_norm"]]).all():
             raise NonFiniteLossError(
                 f"update {self.progress.updates + 1}: loss {metrics['loss/total']}, gradient norm "
                 f"{metrics['learner/grad_norm']}; lower algo.learning_rate.start or set algo.max_grad_norm"
             )
-        self._optimizer.step(learning_rate)
-        return metrics
 
-    def _update_in_passes(self, batch: Batch, learning_rate: float, entropy_weight: float) -> dict[str, float]:
-        """The optimizer steps of PPO, all of them or none; means over them."""
+    def _meta_update(self, batch: Batch, learning_rate: float) -> dict[str, float]:
+        """See `learner.maml`."""
+        meta = MetaUpdate(self.agent, batch, self.config)
+        if self.config.maml.outer == "ppo":
+            return self._update_in_passes(meta.passes(), learning_rate) | meta.measured
+        metrics = {name: float(number) for name, number in meta.by_trust_region().items()}
+        self._check_finite(metrics)
+        return metrics | meta.measured
+
+    def _update_in_passes(self, objectives: Iterable[dict[str, Tensor]], learning_rate: float) -> dict[str, float]:
+        """An optimizer step of each objective that comes, all of them or none; means over them."""
         changed = [*self._trained, *itertools.chain.from_iterable(self._optimizer.slots.values())]
         before = [tensor.detach().clone() for tensor in changed]
-        # Which sequences are together depends on the seed and the number of the update alone: a resume repeats it.
-        rng = np.random.default_rng([self._seed, 2, self.progress.updates])
         steps = []
         try:
-            for measured in passes(
-                self.agent, batch, self.config, entropy_weight, rng, self._reward_prediction, self._bf16
-            ):
+            for measured in objectives:
                 self._forget_gradients()
                 measured["loss/total"].backward()
                 steps.append(self._step(measured, learning_rate))

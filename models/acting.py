@@ -87,13 +87,17 @@ class TorchActing:
         obs, prev_action, prev_reward, first = self._rows[t]
         starts = first if self._starts is None or self._starts[t].any() else None
         with self._mode():
-            output, state = self._advance(Seen(obs, prev_action, prev_reward, starts, recall))
-            chosen = self._agent.policy(output)
+            chosen, state = self._decide(Seen(obs, prev_action, prev_reward, starts, recall))
         self.state = tuple(component.float() for component in state) if self._bf16 else state
         if self._keep:
             self._recalls.append(recall)
         noise, parameters, action = self._drawn[t]
         self._agent.policy.draw(parameters.copy_(chosen), noise, action)
+
+    def _decide(self, seen: Seen) -> tuple[Tensor, State]:
+        """The policy's parameters [B, P] of the step that comes, and the state after it."""
+        output, state = self._advance(seen)
+        return self._agent.policy(output), state
 
     def _advance(self, seen: Seen) -> tuple[Tensor, State]:
         """The core's output [B, H] of the step that comes, and the state after it."""

@@ -117,6 +117,11 @@ class Agent(nn.Module):
         """T steps of B episodes: policy's parameters [T, B, P] and values [T, B]. `seen.first` may be True anywhere."""
         return self.heads(self.outputs(seen, state))
 
+    def run(self, seen: Seen, state: State) -> tuple[Tensor, State]:
+        """The policy's parameters [T, B, P] in T steps without resets, and the state after them; for `torch.func`."""
+        output, state = self.core.run(self._inputs(seen), state)
+        return self.policy(output), state
+
     def outputs(self, seen: Seen, state: State) -> Tensor:
         """What the heads read in an unroll, [T, B, H]; arguments as in `unroll`."""
         return self.core.unroll(self._inputs(seen), _first_of(seen), state)

@@ -34,6 +34,11 @@ Hook = Callable[[str, Tensor], Tensor]
 with."""
 
 
+def _as_it_is(name: str, value: Tensor) -> Tensor:  # noqa: ARG001
+    """The hook that changes nothing."""
+    return value
+
+
 class Inputs(NamedTuple):
     """What a core gets at each step; leading axes are [T, B] in `unroll` and [B] in `step`."""
 
@@ -96,6 +101,14 @@ class Core(nn.Module, ABC):
     @abstractmethod
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:
         """T steps from `state`, reset where `first` [T, B] is True: outputs [T, B, H]."""
+
+    def run(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+        """T steps without resets, [T, B, H], and the state after them; by operations that `torch.func` transforms."""
+        outputs = []
+        for step in zip(*(part.unbind() for part in inputs), strict=True):
+            output, state = self.step(Inputs(*step), state)
+            outputs.append(output)
+        return torch.stack(outputs), state
 
     def remembered(self, state: State) -> Tensor:
         """What an episodic memory stores of `state`, [B, recall_size] (only of a core that has use for one)."""
@@ -181,12 +194,17 @@ class RecurrentLayer(nn.Module):
         LSTM: c' = f * c + i * g, h' = o * tanh(c') with the candidate g. GRU: g = tanh(W x + b + r * (U h + d)),
         h' = (1 - z) * g + z * h with the gates r, "reset", and z, "update".
         """
-        if self.kind == "rnn":
-            hidden = hook(HIDDEN, self.step(x, state)[0])
-            return hidden, (hidden,)
+        w_input, _, b_input, _ = self.rnn.parameters()
+        return self._advance(F.linear(x, w_input, b_input), state, hook)
+
+    def _advance(self, entering: Tensor, state: State, hook: Hook) -> tuple[Tensor, State]:
+        """`step_through` from what of the inputs enters, [B, n H]."""
         hidden = state[0]
-        w_input, w_hidden, b_input, b_hidden = self.rnn.parameters()
-        entering, recurrent = F.linear(x, w_input, b_input), F.linear(hidden, w_hidden, b_hidden)
+        _, w_hidden, _, b_hidden = self.rnn.parameters()
+        recurrent = F.linear(hidden, w_hidden, b_hidden)
+        if self.kind == "rnn":
+            hidden = hook(HIDDEN, (recurrent + entering).tanh())
+            return hidden, (hidden,)
         if self.kind == "lstm":
             i, f, g, o = (recurrent + entering).chunk(4, dim=1)
             i, f = hook("input_gate", i.sigmoid()), hook("forget_gate", f.sigmoid())
@@ -199,6 +217,15 @@ class RecurrentLayer(nn.Module):
         g = hook("candidate", (entering.chunk(3, dim=1)[2] + recurrent.chunk(3, dim=1)[2] * r).tanh())
         hidden = hook(HIDDEN, (hidden - g) * z + g)
         return hidden, (hidden,)
+
+    def run(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `Core.run`: T steps on x [T, B, F], what enters computed at once."""
+        w_input, _, b_input, _ = self.rnn.parameters()
+        outputs = []
+        for entering in F.linear(x, w_input, b_input).unbind():
+            output, state = self._advance(entering, state, _as_it_is)
+            outputs.append(output)
+        return torch.stack(outputs), state
 
     def unroll(self, x: Tensor, first: Tensor, state: State) -> Tensor:
         """T steps on x [T, B, F] with resets where `first` [T, B]: hidden states [T, B, H].

@@ -55,6 +55,9 @@ class FeedForward(Core):
             output = hook(name, self.layers[i : i + 2](output))
         return output, state
 
+    def run(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:  # noqa: D102
+        return self.step(inputs, state)
+
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: ARG002, D102
         output: Tensor = self.layers(inputs.joined())
         return output

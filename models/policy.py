@@ -113,6 +113,10 @@ class Policy(nn.Linear, ABC):
         entropy: Tensor = self.distribution(parameters).entropy()
         return self.log_prob(parameters, action), entropy
 
+    def kl(self, parameters: Tensor, others: Tensor) -> Tensor:
+        """KL divergence [...] of the distributions with `parameters` from those with `others`, in nats."""
+        return distributions.kl_divergence(self.distribution(parameters), self.distribution(others))
+
 
 class Categorical(Policy):
     """One of A actions."""

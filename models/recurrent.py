@@ -30,5 +30,8 @@ class Recurrent(Core):
     def step_through(self, inputs: Inputs, state: State, hook: Hook) -> tuple[Tensor, State]:  # noqa: D102
         return self.layer.step_through(inputs.joined(), state, hook)
 
+    def run(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:  # noqa: D102
+        return self.layer.run(inputs.joined(), state)
+
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102
         return self.layer.unroll(inputs.joined(), first, state)

@@ -90,6 +90,8 @@ class BanditEnv(VectorTask):
         "volatile": np.bool_,
     }
 
+    hidden = ("_means", "_best", "_first_arm", "_volatile")
+
     def __init__(self, settings: BanditSettings, num_envs: int, render_mode: str | None = None) -> None:
         super().__init__(num_envs, render_mode)
         self.settings = settings

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ...actors.adapting import make_rollout_worker
 from ...actors.device_rollout import DeviceRollout
 from ...actors.rollout import RolloutWorker, WorkerSpec, agent_spec
 from ...envs import registry
@@ -28,10 +29,11 @@ def worker_specs(config: TrainConfig) -> list[WorkerSpec]:
             task_options=config.task_options,
             model=config.model,
             num_envs=config.actors.envs,
-            unroll_length=config.algo.unroll_length,
+            unroll_length=config.algo.played_steps,
             seed=config.seed,
             actor_id=actor_id,
             objective=objective,
+            adaptation=config.algo if config.algo.maml.steps else None,
         )
         for actor_id in range(config.actors.num)
     ]
@@ -44,7 +46,7 @@ def make_worker(config: TrainConfig, spec: WorkerSpec, device: torch.device) -> 
     """What plays in this process: on the host, or on `device` with `actors.device=learner`."""
     if config.actors.device == "learner":
         return DeviceRollout(spec, device, config.learner.bf16)
-    return RolloutWorker(spec)
+    return make_rollout_worker(spec)
 
 
 def agent_for(config: TrainConfig) -> AgentSpec:

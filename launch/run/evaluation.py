@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ...actors.adapting import make_rollout_worker
 from ...actors.device_rollout import DeviceRollout
 from ...actors.evaluation import Replayed, evaluate
 from ...actors.rollout import RolloutWorker, WorkerSpec
@@ -125,11 +126,15 @@ def _worker(config: TrainConfig, checkpoint: Checkpoint) -> Worker:
     Under perturbations it plays on the host.
     """
     spec = _spec(config, checkpoint, min(config.evaluate.envs, config.evaluate.episodes), UNROLL)
+    if config.algo.maml.steps:
+        steps = config.algo.maml.evaluation_steps
+        algo = dataclasses.replace(config.algo, maml=dataclasses.replace(config.algo.maml, steps=steps))
+        spec = dataclasses.replace(spec, adaptation=algo, unroll_length=algo.played_steps)
     if config.actors.device == "learner" and not config.evaluate.perturbations:
         device = resolve_device("cpu" if config.learner.device == "cpu" else "auto")
         with contextlib.suppress(NoTensorTaskError):  # such as an agent of our own screen in the real game
             return DeviceRollout(spec, device, config.learner.bf16)
-    return RolloutWorker(spec)
+    return make_rollout_worker(spec)
 
 
 W = TypeVar("W", RolloutWorker, Worker)

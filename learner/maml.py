@@ -1,0 +1,105 @@
+"""MAML of policies (Finn et al. 2017): the parameters from which a few steps on a task lead furthest.
+
+A trajectory holds K episodes of H steps in each task, by the common parameters, then as many by those that each task
+has after one step of adaptation, and so on. The meta-update repeats the steps as a function of the common parameters
+and improves the policies that come out of them: by TRPO, or by PPO's clipped ratio (Rothfuss et al. 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ..models.agent import Agent, Seen
+from .adaptation import Adaptation, Part
+from .algorithm import AlgorithmConfig
+from .batch import Batch
+from .ppo import clipped_surrogate
+from .trpo import trust_region_step
+
+
+def parts_of(batch: Batch, config: AlgorithmConfig) -> tuple[list[Part], list[bool]]:
+    """The phases of a batch, and of each whether episodes start there."""
+    parts, fresh = [], []
+    for start in range(0, len(batch.reward), config.unroll_length):
+        rows = slice(start, start + config.unroll_length)
+        seen = Seen(batch.obs[rows], batch.prev_action[rows], batch.prev_reward[rows], None)
+        parts.append(Part.of(seen, batch.action[rows], batch.reward[rows], batch.behaviour_logp[rows], config))
+        fresh.append(bool(batch.first[start].all()))
+    return parts, fresh
+
+
+class MetaUpdate:
+    """One meta-update of an agent by a batch.
+
+    Args:
+        agent: whose parameters it is about.
+        batch: T = (steps + 1) H steps of M tasks x K episodes, task by task.
+        config: the algorithm.
+    """
+
+    def __init__(self, agent: Agent, batch: Batch, config: AlgorithmConfig) -> None:
+        self._config, self._policy = config, agent.policy
+        self._adaptation = Adaptation(agent, config.maml)
+        self._trained = self._adaptation.trained
+        self._parts, self._fresh = parts_of(batch, config)
+        with torch.no_grad():
+            self._old = self._policies(list(self._trained.values()))
+        by_phase = batch.reward.unflatten(0, (-1, config.unroll_length)).sum(1).mean(1)
+        self.measured = {f"maml/return_{k}": float(value) for k, value in enumerate(by_phase)}
+        """Mean return of an episode after 0, 1, ... steps of adaptation."""
+
+    def _policies(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        return self._adaptation.policies(dict(zip(self._trained, parameters, strict=True)), self._parts, self._fresh)
+
+    def surrogate_and_kl(self, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """-ρ A of the adapted policies and their KL divergence from what they were, both means over all steps."""
+        last, policy = self._parts[-1], self._policies(parameters)[-1]
+        ratio = (self._policy.log_prob(policy, last.action) - last.log_prob).exp()
+        return -(ratio * last.advantage).mean(), self._policy.kl(policy, self._old[-1]).mean()
+
+    def by_trust_region(self) -> dict[str, Tensor]:
+        """Change the agent's parameters by a step of TRPO; what is measured of it.
+
+        The gradient stays where it is asked about: nothing is changed by a step that is not finite.
+        """
+        maml = self._config.maml
+        step = trust_region_step(
+            self.surrogate_and_kl,
+            list(self._trained.values()),
+            maml.max_kl,
+            maml.damping,
+            maml.cg_steps,
+            maml.backtracks,
+            maml.backtrack_ratio,
+        )
+        with torch.no_grad():
+            for parameter, moved in zip(self._trained.values(), step.parameters, strict=True):
+                parameter.copy_(moved)
+        number = step.loss_before.new_tensor
+        return {
+            "loss/total": step.loss_before,
+            "learner/grad_norm": step.gradient.norm(),
+            "learner/kl": step.kl,
+            "maml/improvement": step.loss_before - step.loss_after,
+            "maml/backtracks": number(float(step.backtracks)),
+            "maml/cg_residual": number(step.residual),
+        }
+
+    def passes(self) -> Iterator[dict[str, Tensor]]:
+        """The objective on the whole batch, once an epoch; who asks for the next one has made a step of the last."""
+        config, last = self._config, self._parts[-1]
+        for _ in range(config.ppo.epochs):
+            policies = self._policies(list(self._trained.values()))
+            log_ratio = self._policy.log_prob(policies[-1], last.action) - last.log_prob
+            policy = clipped_surrogate(log_ratio, last.advantage, config.ppo.clip).mean()
+            kl = [self._policy.kl(old, new).mean() for old, new in zip(self._old, policies, strict=True)]
+            inner = torch.stack(kl[:-1]).mean()
+            yield {
+                "loss/total": policy + config.maml.inner_kl * inner,
+                "loss/policy": policy,
+                "learner/kl": kl[-1],
+                "maml/inner_kl": inner,
+            }
