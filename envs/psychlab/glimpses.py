@@ -12,9 +12,10 @@ from .machine import BLANK, CROSS, PICTURES
 from .options import PsychLabSettings
 from .screen import Screen
 
-NEAR, SEEN, WIDE = 3.0, 12.0, 30.0
-"""Degrees to either side of the screen's middle: where pictures are chosen from, whence both are seen well, and all."""
-_SHARE_WIDE, _SHARE_BLANK, _SHARE_CROSS = 0.3, 0.1, 0.2
+NEAR, SEEN, WIDE = 3.0, 22.0, 30.0
+"""Degrees to either side of the screen's middle: where pictures are chosen from; whence both are in view, also from
+beyond the one that is looked at (17 degrees); and all."""
+_SHARE_WIDE, _SHARE_BLANK, _SHARE_CROSS = 0.6, 0.1, 0.2
 _FRAMES = 400
 """Within them the ring of light around a new episode fades."""
 _POINTS = (-10, 20)
@@ -48,9 +49,13 @@ class GlimpseSource:
         count: n.
         device: where they are drawn.
         seed: of what is drawn.
+        wide: share of views from anywhere within `WIDE`; the others are from within `NEAR`.
     """
 
-    def __init__(self, settings: PsychLabSettings, count: int, device: torch.device, seed: int) -> None:
+    def __init__(
+        self, settings: PsychLabSettings, count: int, device: torch.device, seed: int, wide: float = _SHARE_WIDE
+    ) -> None:
+        self._wide = wide
         self._screen = Screen(settings, count, device)
         self.pictures = self._screen.pictures
         self._generator = torch.Generator().manual_seed(seed)
@@ -61,7 +66,7 @@ class GlimpseSource:
         drawn = torch.rand(screen.num_envs, screen.numbers + 5, generator=self._generator).to(screen.device)
         what, far, where, when, score = drawn[:, screen.numbers :].unbind(1)
         screen.begin(torch.ones_like(what, dtype=torch.bool), drawn[:, : screen.numbers])
-        yaw = (2 * where - 1) * torch.where(far < _SHARE_WIDE, WIDE, NEAR)
+        yaw = (2 * where - 1) * torch.where(far < self._wide, WIDE, NEAR)
         state.start = torch.round((90 + yaw.double()) * SHORTS).int()
         shows_cross = what < _SHARE_BLANK + _SHARE_CROSS
         display = torch.where(what < _SHARE_BLANK, BLANK, torch.where(shows_cross, CROSS, PICTURES))
@@ -71,3 +76,11 @@ class GlimpseSource:
         on_right = screen.machine.rewarded_side()
         left, right = torch.where(on_right, other, rewarded), torch.where(on_right, rewarded, other)
         return Glimpses(screen.observe(), display, yaw, left, right)
+
+    def look_elsewhere(self) -> tuple[Tensor, Tensor]:
+        """The moments drawn last, seen from other gazes within `SEEN`: views [n, size, size, 3] and their yaws [n]."""
+        state = self._screen.machine.state
+        where = torch.rand(self._screen.num_envs, generator=self._generator).to(self._screen.device)
+        yaw = (2 * where - 1) * SEEN
+        state.start = torch.round((90 + yaw.double()) * SHORTS).int()
+        return self._screen.observe(), yaw

@@ -5,18 +5,17 @@ A pool has numbers; every fifth of them is held out from training. Pictures are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
-Pixels = NDArray[np.uint8]
+from .families import FAMILIES, TRAINED, Family, Pixels
+
 Numbers = NDArray[np.int32]
 
-SIDE = 256
-"""Pixels of a picture."""
 SHOWN_SIDE = 204
 """Pixels of the virtual screen that it takes up (0.4 of 512)."""
 
@@ -27,55 +26,34 @@ _SALT = 7_041_949
 """Of the pictures' random generator: number 3 here is nothing that another task draws from seed 3."""
 
 
-def draw(number: int) -> Pixels:
-    """Picture `number` of the endless set: an "object" of a few coloured shapes on a light ground, [256, 256, 3].
+def draw(number: int, families: Sequence[Family] = TRAINED) -> Pixels:
+    """Picture `number` of the endless set of some families, [256, 256, 3].
 
-    Equal numbers give equal pictures everywhere.
+    Equal numbers and families give equal pictures everywhere. Which family a picture is of is drawn, so that the
+    pictures held out of a pool are of all of them.
     """
-    rng = np.random.default_rng([_SALT, number])
-    ground = tuple(int(value) for value in rng.integers(215, 256, size=3)) if rng.random() < 0.5 else (255, 255, 255)
-    image = Image.new("RGB", (SIDE, SIDE), ground)
-    brush = ImageDraw.Draw(image)
-    for _ in range(int(rng.integers(3, 7))):
-        color = tuple(int(value) for value in rng.integers(0, 220, size=3))
-        centre, half = rng.integers(50, SIDE - 50, size=2), rng.integers(14, 56, size=2)
-        box = (*(int(v) for v in centre - half), *(int(v) for v in centre + half))
-        kind = rng.integers(4)
-        if kind == 0:
-            brush.rectangle(box, fill=color)
-        elif kind == 1:
-            brush.ellipse(box, fill=color)
-        else:
-            corners, first = int(rng.integers(3, 7)), rng.random()
-            angles = 2 * np.pi * (np.arange(corners) / corners + first)
-            reach = rng.uniform(0.6, 1.0, size=corners) * half.max()
-            points = centre[:, None] + reach * np.stack([np.cos(angles), np.sin(angles)])
-            brush.polygon([(float(x), float(y)) for x, y in points.T], fill=color)
-        if kind == 3:  # stripes across the last shape
-            width, gap = int(rng.integers(4, 10)), int(rng.integers(12, 26))
-            stripe = tuple(int(value) for value in rng.integers(0, 256, size=3))
-            for y in range(box[1], box[3], gap):
-                brush.line((box[0], y, box[2], y), fill=stripe, width=width)
-    return np.asarray(image)
+    which = int(np.random.default_rng([_SALT, number, 0]).integers(len(families)))
+    return FAMILIES[families[which]](np.random.default_rng([_SALT, number]))
 
 
-def write_folder(folder: Path, numbers: Iterable[int]) -> None:
+def write_folder(folder: Path, numbers: Iterable[int], families: Sequence[Family] = TRAINED) -> None:
     """Write drawn pictures as `0001.png`, `0002.png`, ...: what DeepMind Lab's own level reads."""
     folder.mkdir(parents=True, exist_ok=True)
     for place, number in enumerate(numbers, start=1):
-        Image.fromarray(draw(number)).save(folder / f"{place:04d}.png")
+        Image.fromarray(draw(number, families)).save(folder / f"{place:04d}.png")
 
 
 class Pictures:
     """Numbers to draw from, and the pictures behind them as they are shown."""
 
-    def __init__(self, folder: str, pool: int, split: str) -> None:
-        """See `PsychLabSettings`: `images`, `pool` (0: all of a folder) and `split`.
+    def __init__(self, folder: str, pool: int, split: str, families: Sequence[Family] = TRAINED) -> None:
+        """See `PsychLabSettings`: `images`, `pool` (0: all of a folder), `split`, and `families` of drawn ones.
 
         Raises:
             ValueError: if a folder is not there or holds too few pictures.
         """
         self._files: dict[int, Path] = {}
+        self._families = families
         if folder:
             path = Path(folder).expanduser()
             if not path.is_dir():
@@ -102,7 +80,7 @@ class Pictures:
         Raises:
             ValueError: for a file that is no picture.
         """
-        image = Image.fromarray(draw(number)) if not self._files else _read(self._files[number])
+        image = Image.fromarray(draw(number, self._families)) if not self._files else _read(self._files[number])
         return np.asarray(image.resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BILINEAR))
 
 

@@ -6,8 +6,9 @@ from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from ...conf.settings import LARGEST, Count, CountOrZero, Number, Pair, Probability, settings
+from ...conf.settings import LARGEST, Count, CountOrZero, Many, Number, Pair, Probability, settings
 from .actions import ActionName, actions_of
+from .families import TRAINED, Family
 from .sides import EvenTrials, Sides
 
 Split = Literal["train", "test", "all"]
@@ -39,6 +40,8 @@ class PsychLabSettings:
     reward_correct: Number = 5.0
     reward_wrong: Number = -5.0
     images: str = ""
+    families: Many[Family] = TRAINED
+    """Of drawn pictures."""
     pool: CountOrZero = 1000
     split: Split = "train"
     sides: Sides = "balanced"
@@ -58,6 +61,8 @@ class PsychLabSettings:
         if low > high:
             raise ValueError(f"start_yaw=[{low:g},{high:g}] must rise")
         actions.looks(self.turn)
+        if not self.families and not self.images:
+            raise ValueError("families=[]: give at least one, or a folder of pictures in images")
 
     @property
     def step_frames(self) -> int:

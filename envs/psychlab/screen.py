@@ -67,7 +67,7 @@ class Screen(TensorTask):
         themes = np.random.default_rng(SPLITS.index(settings.split))
         self.themes = [random_theme(themes) for _ in range(settings.randomise)] or [Theme()]
         """Of the rooms, which are other ones in each split."""
-        pictures = Pictures(settings.images, settings.pool, settings.split)
+        pictures = Pictures(settings.images, settings.pool, settings.split, settings.families)
         self.pictures = len(pictures.numbers)
         """How many there are in the split."""
         self._palette = Palette(self.themes, Gallery.rows_for(pictures, num_envs, lazily), device)

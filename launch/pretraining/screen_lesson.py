@@ -42,7 +42,8 @@ class Told(NamedTuple):
     """[n] in units of the widest."""
 
 
-def _normalised(features: Tensor) -> Tensor:
+def normalised(features: Tensor) -> Tensor:
+    """As `model.layer_norm` does it, [n, F]."""
     return F.layer_norm(features, features.shape[1:])
 
 
@@ -62,7 +63,7 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Told:
         """[n, F] -> what it tells."""
-        features = _normalised(features)
+        features = normalised(features)
         known = _SHARPNESS * F.normalize(self.pictures, dim=1).t()
         left, right = codes(features)
         return Told(left @ known, right @ known, self.display(features), self.yaw(features).squeeze(1))
@@ -121,7 +122,7 @@ class ScreenLesson(Lesson):
     def accuracy(self, encoded: Callable[[Tensor], Tensor], head: nn.Module) -> float:  # noqa: ARG002
         """Of held-out pictures on the left, the share whose code is nearest to that of the same one on the right."""
         view, rows = self._test, self._test.of_pictures
-        features = _normalised(torch.cat([encoded(obs) for obs in view.obs[rows].split(256)]))
+        features = normalised(torch.cat([encoded(obs) for obs in view.obs[rows].split(256)]))
         left, right = codes(features - features.mean(0))
         nearest = view.right[rows][(left @ right.t()).argmax(1)]
         return float((nearest == view.left[rows]).float().mean())

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from ...conf.checking import checked
 from ...conf.settings import Count, CountOrZero, Device, Many, Seed, Text, settings
+from ...envs.psychlab.families import TRAINED, Family
 from ...envs.psychlab.options import PsychLabSettings
 from ...learner.batch import resolve_device
 from ...learner.classes import Classes, Pictures
@@ -29,6 +30,7 @@ from ..console import ProgressLine, console
 from ..failures import reported
 from ..pretraining import cifar
 from ..pretraining.screen_lesson import ScreenLesson
+from ..pretraining.view_lesson import ViewLesson
 from ..run.folder import RunFolder
 from ..stopping import StopRequest
 
@@ -40,9 +42,11 @@ SCREEN = "screen"
 
 @settings
 class ScreenSettings:
-    """The pictures of `data=screen`; see `conf/task/psychlab_harlow.yaml`."""
+    """Lesson and pictures of `data=screen`; see `conf/task/psychlab_harlow.yaml`."""
 
+    told: bool = True
     images: str = ""
+    families: Many[Family] = TRAINED
     pool: CountOrZero = 1000
     randomise: CountOrZero = 0
 
@@ -79,8 +83,10 @@ class Source(NamedTuple):
 
 def _source(told: PretrainSettings, device: torch.device) -> Source:
     if told.data == SCREEN:
-        screen = checked(PsychLabSettings, {"size": told.size, **dataclasses.asdict(told.screen)})
-        views = ScreenLesson(screen, told.batch_size, device, told.seed)
+        pictures = dataclasses.asdict(told.screen)
+        lesson = ScreenLesson if pictures.pop("told") else ViewLesson
+        screen = checked(PsychLabSettings, {"size": told.size, **pictures})
+        views = lesson(screen, told.batch_size, device, told.seed)
         return Source(views, SCREEN, views.pictures, views.held_out, ", in views of PsychLab's screen")
     data = cifar.read(told.data)
     train, test = _on_device(data.train, device), _on_device(data.test, device)

@@ -19,6 +19,7 @@ from prefrontal.envs.psychlab.actions import actions_of
 from prefrontal.envs.psychlab.analysis import analyse, references, summarise
 from prefrontal.envs.psychlab.baselines import BASELINES
 from prefrontal.envs.psychlab.env import ScreenEnv
+from prefrontal.envs.psychlab.families import FAMILIES, HELD_OUT
 from prefrontal.envs.psychlab.geometry import REACH, RISE, Gaze, hits_of
 from prefrontal.envs.psychlab.images import Pictures, draw, write_folder
 from prefrontal.envs.psychlab.machine import PICTURES, Machine
@@ -295,6 +296,34 @@ def test_pictures_are_named_by_number_and_split(tmp_path):
     for bad in ({"folder": str(tmp_path / "none"), "pool": 0}, {"folder": "", "pool": 0}, {"folder": "", "pool": 5}):
         with pytest.raises(ValueError, match="psychlab"):
             Pictures(**bad, split="test")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pictures_of_a_family(family):
+    """Each from its number alone, all different, and none of one colour."""
+    drawn = [draw(number, [family]) for number in range(1, 25)]
+    assert all(picture.shape == (256, 256, 3) and picture.dtype == np.uint8 for picture in drawn)
+    assert np.array_equal(drawn[4], draw(5, [family]))
+    assert len({picture.tobytes() for picture in drawn}) == 24
+    assert min(picture.std((0, 1)).max() for picture in drawn) > 2
+
+
+def test_the_default_pictures_are_of_all_families_but_those_held_out(tmp_path):
+    alone = {family: [draw(number, [family]) for number in range(1, 31)] for family in FAMILIES}
+    found = [
+        [family for family, drawn in alone.items() if np.array_equal(draw(number), drawn[number - 1])]
+        for number in range(1, 31)
+    ]
+    assert all(len(of) == 1 for of in found)
+    assert {family for (family,) in found} == set(FAMILIES) - set(HELD_OUT)
+    write_folder(tmp_path, [7], ["rings"])
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "0001.png")), alone["rings"][6])
+    settings = PsychLabSettings(**SMALL, families=("mosaics",), pool=9, split="all")
+    assert np.array_equal(
+        Pictures("", 9, "all", settings.families).shown(3), Pictures("", 9, "all", ["mosaics"]).shown(3)
+    )
+    with pytest.raises(ValueError, match="families"):
+        PsychLabSettings(families=())
 
 
 def test_episodes_draw_different_pictures_of_their_split():
