@@ -14,7 +14,7 @@ $(VENV)/.ready: pyproject.toml .ci/constraints.txt $(wildcard models/kernels/*.c
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), sys.version' 2>/dev/null \
 		|| { echo "prefrontal needs Python 3.11, 3.12 or 3.13: make setup PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev,neurogym]'
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[dev,mujoco,neurogym]'
 	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --no-deps neurogym
 	@touch $@
 

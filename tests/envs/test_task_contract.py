@@ -21,12 +21,16 @@ CONF = Path(__file__).parents[2] / "conf" / "task"
 ELSEWHERE = {"dmlab", "gymnasium"}
 """Tasks that host the environments of others, which cannot be restored: `test_dmlab.py`, `test_gymnasium.py`."""
 BATCHED = [name for name in registry.tasks() if name not in ELSEWHERE]
-SHORTER = {"psychlab_harlow": {"size": 32, "actions": "turn", "max_frames": 400}}
+SHORTER = {
+    "ant": {"steps": 20},
+    "psychlab_harlow": {"size": 32, "actions": "turn", "max_frames": 400},
+}
 """Options of tasks whose episodes or observations would take this file too long."""
 VARIANTS = [(name, SHORTER.get(name, {})) for name in BATCHED] + [
     ("bandit", {"arms": "restless"}),
     ("bandit", {"arms": "informative", "trial_number": True}),
     ("episodic_two_step", {"context_input": True}),
+    ("half_cheetah", {"goal": "velocity", "starts": True}),
     ("harlow", {"split": "test"}),
     ("navigation_2d", {"episodes": 3, "steps": 7, "starts": True}),
     ("matching", {"fixation": False, "split": "test", "trials": [20, 30]}),
@@ -201,7 +205,7 @@ def test_every_baseline_plays_and_every_figure_is_drawn(name):
         trials, returns = simulate(env, factory(env), 60, seed=0)
         assert np.isfinite(returns).all()
         answered = len(np.unique(trials["episode"]))
-        may_not = name in {*SHORTER, "harlow"}
+        may_not = name in {"psychlab_harlow", "harlow"}
         assert answered == 60 or (may_not and answered > 30), "who looks around at random may never answer"
     steps = np.linspace(1e4, 1e6, 20)
     measures = flatten(task.summarise(trials, settings))
@@ -243,9 +247,11 @@ def test_recorder_does_not_favour_short_episodes():
 
 
 LONG = {
+    "ant": {"episodes": 50_000, "steps": 10},
     "barcode_bandit": {"pulls": 50_000},
     "contextual_choice": {"steps": 50_000, "items": 1, "evidence_size": 1, "context_size": 1},
     "episodic_two_step": {"trials": 2**15, "context_bits": 15},
+    "half_cheetah": {"episodes": 50_000, "steps": 10},
     "harlow": {"trials": 50_000, "max_steps": 10**6, "levels": 50_000, "split": "all"},
     "matching": {"trials": [50_000, 50_000]},
     "navigation_2d": {"episodes": 50_000, "steps": 10},

@@ -1,0 +1,62 @@
+"""Behaviour of the ant: returns within a life, how often it falls, and how far it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import families
+from ..families import place_in_life
+from ..family_drawing import family_figures
+from ..trials import Evaluation, Reference, Trials
+from .env import AntSettings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def summarise(trials: Trials, settings: AntSettings) -> dict[str, Any]:
+    """See `families.summarise`; `fallen`: share of episodes that ended with a fall."""
+    fallen = trials.get("fallen", np.zeros(0))
+    return {
+        **families.summarise(trials, settings.episodes),
+        "fallen": float(fallen.mean()) if len(fallen) else float("nan"),
+    }
+
+
+def analyse(trials: Trials, settings: AntSettings) -> dict[str, Any]:
+    """See `families.analyse`; `gone_by_episode`: metres in the direction that was asked for (`goal=direction`) or
+    forwards (velocity), or the distance from the place at the end, by episode of a life."""
+    if not len(trials.get("trial", ())):
+        return {}
+    place = place_in_life(trials)
+    if settings.goal == "position":
+        value = np.hypot(trials["x"] - trials["goal"], trials["y"] - trials["goal_y"])
+    else:
+        value = trials["x"] * (np.sign(trials["goal"]) if settings.goal == "direction" else 1)
+    return {
+        **families.analyse(trials),
+        "gone_by_episode": [float(value[place == k].mean(dtype=float)) for k in range(place.max() + 1)],
+    }
+
+
+def references(settings: AntSettings) -> list[Reference]:
+    """Who stands still and upright, where it starts, without the costs of contact: in closed form."""
+    low, high = settings.velocities
+    if settings.goal == "direction":
+        a_step = 0.0
+    elif settings.goal == "velocity":
+        mean = abs(low + high) / 2 if low * high >= 0 else (low**2 + high**2) / (2 * (high - low))
+        a_step = 1 - mean
+    else:
+        a_step = 4 - settings.places
+    names = ("return_per_episode", "return_first", "return_last")
+    stands = dict.fromkeys(names, settings.steps * (a_step + settings.up))
+    return [Reference("stands still", {**stands, "fallen": 0.0}, "closed form")]
+
+
+def figures(evaluations: Sequence[Evaluation], settings: AntSettings) -> Iterator[tuple[str, Figure]]:
+    """See `family_figures`."""
+    return family_figures(evaluations, references(settings))
