@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,14 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box
 from PIL import Image
+from torch import Tensor
 
+from ..envs.canvas import Canvas
 from ..replay.trajectory import Array, on_host
+from .adapting import AdaptingWorker
 from .evaluation import Replayed
-from .rollout import RolloutWorker
+from .recorder import Recorder
+from .rollout import RolloutWorker, WorkerSpec
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,39 @@ def film_episode(worker: RolloutWorker, most: int = 400, reward_scale: float = 1
         ended = bool(played.first[-1, 0])
     arrays = {name: np.stack(entries) for name, entries in columns.items()}
     return Film(gaze=arrays.pop("gaze", None), **arrays)
+
+
+class _Filmed(AdaptingWorker):
+    """Draws row 0 before each step of its first and of its last phase."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        super().__init__(spec)
+        self.env.render_mode = "rgb_array"
+        self.frames: list[Array] = []
+
+    def _before_step(self, t: int, record: Recorder[Array]) -> None:
+        super()._before_step(t, record)
+        if self._phase in (0, self._config.maml.steps):
+            frame = self.env.render()
+            canvas = Canvas(frame.shape[1], frame.shape[0] + 26)
+            canvas.picture(0, 26, frame)
+            canvas.text(frame.shape[1] / 2, 14, f"{self._phase} steps of adaptation", size=15)
+            self.frames.append(canvas.pixels)
+
+
+def film_adaptation(spec: WorkerSpec, parameters: Mapping[str, Tensor]) -> Array:
+    """An episode of one task before adaptation and one after its last step: frames [N, height, width, 3].
+
+    Args:
+        spec: of an `AdaptingWorker`; it plays one task.
+        parameters: the agent's, for `load_state_dict`.
+    """
+    assert spec.adaptation is not None
+    worker = _Filmed(dataclasses.replace(spec, num_envs=spec.adaptation.maml.episodes))
+    worker.agent.load_state_dict(parameters)
+    worker.unroll()
+    worker.close()
+    return np.stack(worker.frames)
 
 
 def _shares(space: gymnasium.Space[Any], shares: Array) -> Array:

@@ -103,7 +103,7 @@ class MujocoFamily(Family):
 
         for metre in range(int(centre[0]) - 3, int(centre[0]) + 4):
             x = at(np.array([metre, 0.0, 0.0]))[0]
-            ground = at(np.zeros(3))[1] if self.side else height - 12
+            ground = at(np.zeros(3))[1] if self.side else height - 34
             canvas.line(x, ground, x, ground + 8, (150, 150, 156), width=1)
             canvas.text(x, ground + 18, str(metre), size=11)
         if self.side:

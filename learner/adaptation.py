@@ -100,10 +100,16 @@ class Adaptation:
         config: the steps.
 
     Raises:
-        ValueError: for `adapted=not_recurrent` of an agent without recurrent weights.
+        ValueError: for an agent with an episodic memory or a critic inside, or `adapted=not_recurrent` of one without
+            recurrent weights.
     """
 
     def __init__(self, agent: Agent, config: MAMLConfig) -> None:
+        if agent.has_memory or agent.core.gives_value:
+            raise ValueError(
+                f"core '{agent.spec.model.core}' has an episodic memory or a critic, which algo=maml does not train: "
+                "choose another model"
+            )
         self._run, self._config, self._policy = _Run(agent), config, agent.policy
         self.trained = {name: p for name, p in self._run.named_parameters() if p.requires_grad}
         self.adapted = {name for name in self.trained if _adapts(name, config)}

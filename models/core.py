@@ -106,7 +106,7 @@ class Core(nn.Module, ABC):
         """T steps without resets, [T, B, H], and the state after them; by operations that `torch.func` transforms."""
         outputs = []
         for step in zip(*(part.unbind() for part in inputs), strict=True):
-            output, state = self.step(Inputs(*step), state)
+            output, state = self.step_through(Inputs(*step), state, _as_it_is)
             outputs.append(output)
         return torch.stack(outputs), state
 

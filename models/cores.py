@@ -8,7 +8,7 @@ from collections.abc import Callable
 from .actor_critic import ActorCriticLSTM
 from .core import Core, InputSizes
 from .ep_lstm import EpLSTM
-from .feed_forward import FeedForward
+from .feed_forward import FeedForward, WithoutRecurrence
 from .kernels import library
 from .recurrent import Recurrent
 from .rgu import RGU
@@ -35,8 +35,9 @@ def _one_layer(sizes: InputSizes, model: ModelConfig) -> Core:
 
 def _mlp(sizes: InputSizes, model: ModelConfig) -> Core:
     if model.learned_initial_state:
-        raise ValueError("core 'mlp' has no state: set model.learned_initial_state=false")
-    return FeedForward(sizes, model.hidden_sizes)
+        raise ValueError(f"core '{model.core}' has no state: set model.learned_initial_state=false")
+    layers = FeedForward if model.core == "mlp" else WithoutRecurrence
+    return layers(sizes, model.hidden_sizes)
 
 
 def _stacked_lstm(sizes: InputSizes, model: ModelConfig) -> Core:
@@ -60,6 +61,7 @@ CORES: dict[CoreName, Callable[[InputSizes, ModelConfig], Core]] = {
     "rnn": _one_layer,
     "rgu": lambda sizes, model: RGU(sizes, _sizes(model, 1)[0], model.learned_initial_state),
     "mlp": _mlp,
+    "rnn_without_recurrence": _mlp,
     "stacked_lstm": _stacked_lstm,
     "actor_critic_lstm": _actor_critic,
     "ep_lstm": _ep_lstm,

