@@ -54,11 +54,15 @@ class MetaUpdate:
     def _policies(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         return self._adaptation.policies(dict(zip(self._trained, parameters, strict=True)), self._parts, self._fresh)
 
-    def surrogate_and_kl(self, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """-ρ A of the adapted policies and their KL divergence from what they were, both means over all steps."""
+    def surrogate(self, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """-ρ A of the adapted policies, the mean over all steps, and these policies [H, M, K, P]."""
         last, policy = self._parts[-1], self._policies(parameters)[-1]
         ratio = (self._policy.log_prob(policy, last.action) - last.log_prob).exp()
-        return -(ratio * last.advantage).mean(), self._policy.kl(policy, self._old[-1]).mean()
+        return -(ratio * last.advantage).mean(), policy
+
+    def divergence(self, policy: Tensor) -> Tensor:
+        """KL divergence of adapted policies [H, M, K, P] from those that played, the mean over all steps."""
+        return self._policy.kl(policy, self._old[-1]).mean()
 
     def by_trust_region(self) -> dict[str, Tensor]:
         """Change the agent's parameters by a step of TRPO; what is measured of it.
@@ -67,7 +71,8 @@ class MetaUpdate:
         """
         maml = self._config.maml
         step = trust_region_step(
-            self.surrogate_and_kl,
+            self.surrogate,
+            self.divergence,
             list(self._trained.values()),
             maml.max_kl,
             maml.damping,

@@ -1,4 +1,9 @@
-"""A step of trust-region policy optimisation (Schulman et al. 2015): natural gradient, then a line search."""
+"""A step of trust-region policy optimisation (Schulman et al. 2015): natural gradient, then a line search.
+
+The KL divergence depends on the parameters through the policy P. Where the step begins it is 0, its least value. There
+its Hessian is Jᵀ F J, with the Jacobian J of P and the Hessian F of the divergence in P alone: two products with J in
+the place of a second derivative of everything that P is computed by, steps of adaptation included.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,10 @@ import torch
 from torch import Tensor
 
 Evaluate = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor]]
-"""From parameters to what is to be minimised, and to the KL divergence from the policy that played: two scalars."""
+"""From parameters to what is to be minimised, a scalar, and to the policy, a tensor of any shape."""
+
+Divergence = Callable[[Tensor], Tensor]
+"""From a policy to its KL divergence from the one that played, a scalar."""
 
 
 class Step(NamedTuple):
@@ -61,6 +69,7 @@ def conjugate_gradient(
 
 def trust_region_step(
     evaluate: Evaluate,
+    divergence: Divergence,
     parameters: Sequence[Tensor],
     max_kl: float,
     damping: float,
@@ -71,7 +80,8 @@ def trust_region_step(
     """The longest of a few steps along the natural gradient that lowers the loss and keeps the KL below its bound.
 
     Args:
-        evaluate: see `Evaluate`; the KL has to be twice differentiable, and 0 where the parameters are.
+        evaluate: see `Evaluate`; has to be differentiable twice.
+        divergence: see `Divergence`; 0, and twice differentiable, where the parameters are.
         parameters: that require gradients; they are not changed.
         max_kl: in nats.
         damping: added to the diagonal of the KL's Hessian.
@@ -80,16 +90,9 @@ def trust_region_step(
         backtrack_ratio: of each to the one before.
     """
     parameters = list(parameters)
-    loss, kl = evaluate(parameters)
-    gradient = flat(torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True, materialize_grads=True))
-    slope = flat(torch.autograd.grad(kl, parameters, create_graph=True, allow_unused=True, materialize_grads=True))
-
-    def product(vector: Tensor) -> Tensor:
-        parts = torch.autograd.grad(
-            slope @ vector, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        return flat(parts) + damping * vector
-
+    loss, policy = evaluate(parameters)
+    gradient = flat(_gradients(loss, parameters))
+    product = _hessian_product(policy, divergence, parameters, damping)
     direction, left = conjugate_gradient(product, gradient, cg_steps)
     curvature = 0.5 * (direction @ (gradient - left))  # what is not left of the gradient is A x
     before, nothing = loss.detach(), torch.zeros_like(loss.detach())
@@ -103,7 +106,41 @@ def trust_region_step(
         for tried in range(backtracks):
             moves = (backtrack_ratio**tried * full).split(sizes)
             moved = [old - move.view_as(old) for old, move in zip(unchanged, moves, strict=True)]
-            after, distance = evaluate(moved)
+            after, there = evaluate(moved)
+            distance = divergence(there)
             if after < before and distance < max_kl:
                 return Step(moved, before, after, distance, gradient, tried, residual)
     return Step(unchanged, before, before, nothing, gradient, backtracks, residual)
+
+
+def _gradients(
+    outputs: Tensor, inputs: Sequence[Tensor], weights: Tensor | None = None, create_graph: bool = False
+) -> tuple[Tensor, ...]:
+    found: tuple[Tensor, ...] = torch.autograd.grad(
+        outputs,
+        inputs,
+        weights,
+        retain_graph=True,
+        create_graph=create_graph,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return found
+
+
+def _hessian_product(
+    policy: Tensor, divergence: Divergence, parameters: Sequence[Tensor], damping: float
+) -> Callable[[Tensor], Tensor]:
+    """v -> Jᵀ F J v + damping v (see the module's text), for vectors [P]."""
+    here = policy.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(divergence(here), here, create_graph=True)
+    # Jᵀ w is linear in w, whatever w is, and its derivative by w along v is J v.
+    weights = torch.zeros_like(policy).requires_grad_()
+    pulled = flat(_gradients(policy, parameters, weights, create_graph=True))
+
+    def product(vector: Tensor) -> Tensor:
+        (pushed,) = _gradients(pulled, [weights], vector)
+        (curved,) = _gradients(slope, [here], pushed)
+        return flat(_gradients(policy, parameters, curved)) + damping * vector
+
+    return product

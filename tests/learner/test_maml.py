@@ -16,7 +16,7 @@ from prefrontal.learner.batch import make_batch
 from prefrontal.learner.learner import Learner
 from prefrontal.learner.linear_baseline import features, fitted_values
 from prefrontal.learner.maml import MetaUpdate, parts_of
-from prefrontal.learner.trpo import conjugate_gradient, trust_region_step
+from prefrontal.learner.trpo import _hessian_product, conjugate_gradient, flat, trust_region_step
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen
 from prefrontal.models.policy import Actions, discrete
 from torch.func import functional_call
@@ -265,9 +265,9 @@ def test_a_step_on_a_quadratic_reaches_the_bound_of_its_kl():
 
     def evaluate(parameters):
         x = torch.cat([p.reshape(-1) for p in parameters])
-        return slope @ x, 0.5 * x @ matrix @ x
+        return slope @ x, x
 
-    step = trust_region_step(evaluate, start, 0.01, 0.0, 30, 15, 0.8)
+    step = trust_region_step(evaluate, lambda x: 0.5 * x @ matrix @ x, start, 0.01, 0.0, 30, 15, 0.8)
     natural = torch.linalg.solve(matrix, slope)
     full = -torch.sqrt(0.02 / (slope @ natural)) * natural
     moved = torch.cat([p.reshape(-1) for p in step.parameters])
@@ -280,10 +280,36 @@ def test_a_step_on_a_quadratic_reaches_the_bound_of_its_kl():
 def test_a_step_that_helps_nowhere_is_not_made():
     start = [torch.ones(3).requires_grad_()]
     step = trust_region_step(
-        lambda ps: (-(ps[0] - 1).abs().sum() * 0, (ps[0] - 1).square().sum()), start, 0.01, 0.0, 5, 4, 0.8
+        lambda ps: (0 * ps[0].sum(), ps[0]), lambda p: (p - 1).square().sum(), start, 0.01, 0.0, 5, 4, 0.8
     )
     assert torch.equal(step.parameters[0], start[0])
     assert step.loss_after == step.loss_before
+
+
+@kinds
+def test_products_with_the_hessian_equal_second_derivatives_of_the_kl(core, actions):
+    """Through a step of adaptation: Jᵀ F J v against the derivative of the whole gradient, in float64."""
+    agent = agent_of(core, actions)
+    adaptation = Adaptation(agent, MAMLConfig(steps=1, rate=0.3))
+    parts, names = random_parts(agent, 2), list(adaptation.trained)
+    parameters = [adaptation.trained[name].detach().clone().requires_grad_() for name in names]
+    policy = adaptation.policies(dict(zip(names, parameters, strict=True)), parts, (True, True))[-1]
+    old = policy.detach()
+
+    def divergence(new):
+        return agent.policy.kl(new, old).mean()
+
+    def gradients(outputs, **options):
+        return torch.autograd.grad(outputs, parameters, allow_unused=True, materialize_grads=True, **options)
+
+    product = _hessian_product(policy, divergence, parameters, 0.1)
+    slope = flat(gradients(divergence(policy), create_graph=True))
+    assert slope.abs().max() < IDENTITY, "the policy that played is where the KL is least"
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(3):
+        vector = torch.randn(slope.shape, generator=generator)
+        expected = flat(gradients(slope @ vector, retain_graph=True)) + 0.1 * vector
+        assert (product(vector) - expected).abs().max() < IDENTITY
 
 
 def worker_of(model, episodes=1, steps=1, task="navigation_2d", rows=12, options=None, **maml):
@@ -367,9 +393,10 @@ def test_an_update_stays_within_its_kl_and_improves_the_surrogate(core):
             batch = learner.stage([worker.unroll().trajectory])
             meta = MetaUpdate(learner.agent, batch, learner.config)
             before = [p.detach().clone() for p in meta._trained.values()]
-            old, _ = meta.surrogate_and_kl(before)
+            old, _ = meta.surrogate(before)
             metrics = learner.update(batch)
-            new, kl = meta.surrogate_and_kl([p.detach() for p in meta._trained.values()])
+            new, policy = meta.surrogate([p.detach() for p in meta._trained.values()])
+            kl = meta.divergence(policy)
             assert 0 < kl < 0.01
             assert float(kl) == pytest.approx(metrics["learner/kl"], rel=1e-3)
             assert float(old - new) == pytest.approx(metrics["maml/improvement"], rel=1e-3, abs=1e-6)
@@ -385,9 +412,9 @@ def test_ppo_as_the_outer_step_improves_the_surrogate_with_the_optimizer():
         learner = learner_of(worker, algo, outer="ppo", inner="ratio", inner_kl=5e-4)
         batch = learner.stage([worker.unroll().trajectory])
         meta = MetaUpdate(learner.agent, batch, learner.config)
-        old, _ = meta.surrogate_and_kl(list(meta._trained.values()))
+        old, _ = meta.surrogate(list(meta._trained.values()))
         metrics = learner.update(batch)
-        new, _ = meta.surrogate_and_kl(list(meta._trained.values()))
+        new, _ = meta.surrogate(list(meta._trained.values()))
         assert new < old
         assert metrics["learner/steps"] == 3
         assert metrics["maml/inner_kl"] > 0
