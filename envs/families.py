@@ -14,6 +14,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
+from .groups import welch
 from .trials import Trials
 from .vector import Array, Mask, VectorTask
 
@@ -144,5 +145,13 @@ def summarise(trials: Trials, episodes: int) -> dict[str, Any]:
 
 
 def analyse(trials: Trials) -> dict[str, Any]:
-    """`return_by_episode`: before anything is learned of the hidden task, after one episode (or step), ..."""
-    return {"return_by_episode": returns_by_episode(trials)} if len(trials.get("trial", ())) else {}
+    """`return_by_episode`: before anything is learned of the hidden task, after one episode (or step), ...
+
+    `gain`: by how much the last returns of lives are higher than the first, with Welch's t-test of the two.
+    """
+    if not len(trials.get("trial", ())):
+        return {}
+    means, place = returns_by_episode(trials), place_in_life(trials)
+    rewards = np.asarray(trials["reward"], dtype=float)
+    test = welch(rewards[place == place.max()], rewards[place == 0])
+    return {"return_by_episode": means, "gain": {"mean": means[-1] - means[0], **test}}

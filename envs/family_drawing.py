@@ -46,6 +46,7 @@ def _draw_adaptation(groups: Mapping[str, Sequence[Evaluation]], references: Seq
     axis.set_xticks(range(last + 1), [str(k) if adapts else str(k + 1) for k in range(last + 1)])
     axis.set_xlim(-0.3, last + 0.3)
     what = "steps of adaptation" if adapts else "episode of a life"
+    axis.margins(y=0.08)
     label(axis, "adaptation" if adapts else "within a life", what, "return of an episode")
     figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure
@@ -56,9 +57,11 @@ def _draw_curves(groups: Mapping[str, Sequence[Evaluation]], references: Sequenc
     drawn = False
     for number, (group, own) in enumerate(groups.items()):
         color = GROUP_COLORS[number % len(GROUP_COLORS)]
-        for measure, style, when in (("return_first", "--", "first"), ("return_last", "-", "last")):
+        adapts = any("adaptation" in e.trials for e in own)
+        first, last = ("before adaptation", "after it") if adapts else ("first episode", "last episode")
+        for measure, style, when in (("return_first", "--", first), ("return_last", "-", last)):
             if draw_learning_curve(axis, own, measure, color):
-                axis.lines[-1].set(linestyle=style, label=f"{group}, {when} episode")
+                axis.lines[-1].set(linestyle=style, label=f"{group}, {when}")
                 drawn = True
     if not drawn:
         return None

@@ -45,7 +45,8 @@ def draw_paths(trials: Trials, settings: NavigationSettings) -> Figure:
     _, first = np.unique(goal.round(5), axis=0, return_index=True)
     place, along = place_in_life(trials), paths(trials)
     last = int(place.max())
-    titles = {0: "nothing learned yet"} | ({last: f"after {last} more" if last > 1 else "after one"} if last else {})
+    what = "step" if "adaptation" in trials else "episode"
+    titles = {0: "nothing learned yet"} | ({last: f"after {last} {what}{'s' * (last > 1)}"} if last else {})
     figure, axes = new_figure(len(titles), 3.6, 3.6)
     for axis, (when, title) in zip(axes, titles.items(), strict=True):
         for number, one in enumerate(sorted(first)[:SHOWN]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from prefrontal.envs import registry
+from prefrontal.envs import families, registry
 from prefrontal.envs.families import place_in_life, returns_by_episode
 from prefrontal.envs.navigation_2d.baselines import expected_returns
 from prefrontal.envs.navigation_2d.drawing import paths
@@ -168,3 +168,8 @@ def test_episodes_of_a_life_are_counted_by_trials_or_by_adaptation():
     adapted = trials | {"adaptation": np.array([0, 1, 2, 3], dtype=np.int8)}
     assert place_in_life(adapted).tolist() == [0, 1, 2, 3]
     assert returns_by_episode(adapted) == [1, 2, 3, 4]
+    gain = families.analyse({"trial": np.repeat([0, 1], 50), "reward": np.arange(100.0)})["gain"]
+    assert gain["mean"] == 50
+    # Two rows of 0..49 and 50..99: t = 50 / sqrt(2 * 212.5 / 50), with the variance (50² - 1) / 12 * 50 / 49.
+    assert gain["t"] == pytest.approx(50 / np.sqrt(2 * (2499 / 12 * 50 / 49) / 50))
+    assert gain["p"] < 1e-20
