@@ -91,13 +91,14 @@ class NavigationEnv(Family):
 
     def _render_rgb(self) -> Array:
         canvas = Canvas(320, 360)
-        scale = 120 / self.settings.goals
+        scale = 75 / self.settings.goals
 
         def at(place: Array) -> tuple[float, float]:
-            return 160 + scale * float(place[0]), 190 - scale * float(place[1])
+            x, y = np.clip(scale * place, -150, 150)
+            return 160 + float(x), 195 - float(y)
 
         canvas.text(160, 24, self._render_ansi(), size=15)
-        canvas.box(160 - 120, 190 - 120, 240, 240, (238, 238, 240))
+        canvas.box(160 - 75, 195 - 75, 150, 150, (238, 238, 240))
         canvas.disc(*at(self.goal[0]), 8, (63, 155, 115))
         canvas.disc(*at(self._place_now[0]), 5, (200, 85, 61))
         return canvas.pixels
