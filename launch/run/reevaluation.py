@@ -14,6 +14,7 @@ from ...learner.checkpoint import Checkpoint, read
 from ...models.perturbation import Perturbation
 from ..config import ConfigError, TrainConfig, task_settings, train_config
 from ..console import console, errors
+from .adaptation import check_adaptation
 from .folder import RunFolder
 from .perturbing import CONTROL, check_perturbations
 from .places import TO_DRAW, TO_EVALUATE
@@ -88,6 +89,7 @@ def asked_config(folder: RunFolder, told: EvaluateSettings) -> TrainConfig:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     check_perturbations(changed, env)
+    check_adaptation(changed, env)
     return changed
 
 

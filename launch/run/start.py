@@ -10,12 +10,9 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from ...actors.adapting import check_episodes, check_played_by_task
 from ...actors.rollout import agent_spec
 from ...conf.checking import shown
 from ...envs import registry
-from ...envs.vector import VectorTask
-from ...learner.adaptation import Adaptation
 from ...learner.batch import resolve_device
 from ...learner.checkpoint import Checkpoint
 from ...learner.pretrained import EncoderSpec, read_encoder
@@ -25,6 +22,7 @@ from ...models.agent import Agent, describe_difference
 from ..config import ConfigError, TrainConfig, train_config
 from ..console import console, errors
 from ..engines.specs import agent_for
+from .adaptation import check_adaptation
 from .folder import RunFolder
 from .job import Job
 from .mirror import Mirror, local_copy
@@ -139,32 +137,13 @@ def check(config: TrainConfig) -> None:
         raise ConfigError(str(error)) from error
     for env in (trained, evaluated):
         env.check()
-    if config.algo.maml.steps:
-        _check_adaptation(config, trained, evaluated)
+    check_adaptation(config, trained, evaluated)
     check_perturbations(config, evaluated, "evaluate")
     difference = describe_difference(agent.spec, agent_spec(evaluated, config.model))
     if difference:
         raise ConfigError(
             f"evaluate.task={shown(config.evaluate.task)}: the trained agent could not play that "
             f"({'; '.join(difference)})"
-        )
-
-
-def _check_adaptation(config: TrainConfig, trained: VectorTask, evaluated: VectorTask) -> None:
-    """That tasks can be played again and again, and nothing is asked for that only one network could give."""
-    try:
-        Adaptation(Agent(agent_for(config)), config.algo.maml)
-        for env in (trained, evaluated):
-            check_played_by_task(env, config.algo)
-            check_episodes(env, config.algo)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    if config.actors.device == "learner" or config.learner.bf16:
-        raise ConfigError("algo=maml plays on the host, in float32: set actors.device=host and learner.bf16=false")
-    if config.evaluate.perturbations or config.evaluate.record:
-        raise ConfigError(
-            "algo=maml: a recording or a perturbation is of one network, and each task has one of its own: set "
-            "evaluate.record=false and evaluate.perturb=[]"
         )
 
 
