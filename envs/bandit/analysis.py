@@ -18,6 +18,7 @@ from ..vector import Array
 from .baselines import BASELINES, best_known
 from .env import Arms, BanditEnv, BanditSettings
 from .indices import LONGEST_INDEX
+from .restless import volatility_tracking
 
 COMPUTED = {
     "independent": (2 / 3, 2.79, 4.11, 1.75),
@@ -128,6 +129,7 @@ def analyse(trials: Trials, settings: BanditSettings) -> dict[str, Any]:
             name: fit_learning_rate(trials, settings, volatile)
             for name, volatile in (("low_volatility", False), ("high_volatility", True))
         }
+        result["by_block"] = volatility_tracking(trials, settings)
     return result
 
 

@@ -26,6 +26,7 @@ from ..plotting import (
 from ..trials import Evaluation
 from .analysis import TITLES, baseline_trials, comparable, per_episode, references, regret_curve, reward_by_trial
 from .env import BanditSettings
+from .restless_drawing import draw_tracking
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +50,8 @@ def figures(evaluations: Sequence[Evaluation], settings: BanditSettings) -> Iter
     yield "regret", _draw_regret(played, settings)
     if played:
         yield "raster", _draw_raster(played, settings)
+    if settings.arms == "restless" and (tracking := draw_tracking(played, settings)):
+        yield "learning_rate", tracking
     learning = _draw_learning(groups_of(evaluations), settings)
     if learning is not None:
         yield "learning_curve", learning

@@ -1,10 +1,8 @@
 """The barcode bandit (Ritter et al. 2018, "Been There, Done That"): contextual bandits that return within a life.
 
-A life draws a few distinct barcodes, random bits, and gives each an arm that pays more often than the others; every arm
-is the best one of some barcode. An episode shows one barcode throughout and lets the agent pull a number of times. Each
-barcode comes back equally often, all in one shuffled order. Within an episode the best arm has to be searched for; an
-agent that recalls what it found under the same barcode before has it from the first pull on. An agent's recurrent
-state is reset with each episode; only an episodic memory lasts for the life.
+A life (see `envs.barcodes`) gives each barcode an arm that pays more often than the others; every arm is the best one
+of some barcode. An episode lets the agent pull a number of times. Within it the best arm has to be searched for; an
+agent that recalls what it found under the same barcode before has it from the first pull on.
 """
 
 from __future__ import annotations
@@ -16,11 +14,9 @@ from annotated_types import Ge, Le
 from gymnasium.spaces import Box, Discrete
 
 from ...conf.settings import LARGEST, Count, Probability, Recorded, settings
+from ..barcodes import MOST_BITS, BarcodeTask, check_barcodes
 from ..canvas import INK, PAPER, Canvas
-from ..vector import Array, Cue, Mask, VectorTask
-
-MOST_BITS = 14
-"""Barcodes are drawn as int16."""
+from ..vector import Array, Cue, Mask
 
 
 @settings
@@ -47,8 +43,7 @@ class BarcodeBanditSettings:
                 f"barcodes={self.barcodes} must be at least arms={self.arms}, so that each arm is the best one of some "
                 "barcode"
             )
-        if self.barcodes > 2**self.bits:
-            raise ValueError(f"barcodes={self.barcodes} are more than the {2**self.bits} that bits={self.bits} make")
+        check_barcodes(self.barcodes, self.bits)
 
     @property
     def episodes(self) -> int:
@@ -61,7 +56,7 @@ class BarcodeBanditSettings:
         return (self.best + (self.arms - 1) * self.other) / self.arms
 
 
-class BarcodeBanditEnv(VectorTask):
+class BarcodeBanditEnv(BarcodeTask):
     """B episodes; a step is a pull, and a trial. Observation [bits]: the barcode, -1 or 1. Actions: the arms."""
 
     info_spec: ClassVar = {
@@ -76,58 +71,28 @@ class BarcodeBanditEnv(VectorTask):
     }
 
     def __init__(self, settings: BarcodeBanditSettings, num_envs: int, render_mode: str | None = None) -> None:
-        super().__init__(num_envs, render_mode)
+        super().__init__(num_envs, render_mode, settings.barcodes, settings.encounters, settings.bits)
         self.settings = settings
         self._set_spaces(Box(-1.0, 1.0, (settings.bits,), np.float32), Discrete(settings.arms))
-        self._rows = np.arange(num_envs)
-        self._bits = np.zeros((num_envs, settings.barcodes, settings.bits), dtype=np.float32)
-        """Each barcode of the life, -1 or 1."""
         self._best_arms = np.zeros((num_envs, settings.barcodes), dtype=np.int32)
-        self._order = np.zeros((num_envs, settings.episodes), dtype=np.int32)
-        """Barcode of each episode of the life."""
-        self._completed = np.zeros((num_envs, settings.barcodes), dtype=np.int32)
-        """How often each barcode's episode was played to its end in this life."""
-        self._episode = np.full(num_envs, settings.episodes, dtype=np.int32)
-        """Number of the episode within its life; past the last one where the life is over."""
         self._trial = np.zeros(num_envs, dtype=np.int32)
         self._last_choice = np.full(num_envs, -1, dtype=np.int32)
         self._last_reward = np.zeros(num_envs, dtype=np.float32)
         self._total = np.zeros(num_envs, dtype=np.float32)
 
-    def _end_life(self) -> None:
-        self._episode[:] = self.settings.episodes
-
     def _begin(self, which: Mask) -> None:
-        self._episode[which] += 1
-        over = which & (self._episode >= self.settings.episodes)
-        if over.any():
-            self._begin_life(over)
+        super()._begin(which)
         self._trial[which] = 0
         self._last_choice[which] = -1
         self._last_reward[which] = 0
         self._total[which] = 0
 
-    def _begin_life(self, which: Mask) -> None:
+    def _begin_world(self, which: Mask) -> None:
         settings, count = self.settings, int(which.sum())
-
-        def shuffled(row: Array) -> Array:
-            rows: Array = self.rng.permuted(np.tile(row.astype(np.int16), (count, 1)), axis=1)
-            return rows
-
-        codes = shuffled(np.arange(2**settings.bits))[:, : settings.barcodes, None]
-        self._bits[which] = 2 * (codes >> np.arange(settings.bits) & 1) - 1
         spare = settings.barcodes - settings.arms
         once = np.tile(np.arange(settings.arms, dtype=np.int16), (count, 1))
         again = self.rng.integers(settings.arms, size=(count, spare), dtype=np.int16)
         self._best_arms[which] = self.rng.permuted(np.concatenate([once, again], axis=1), axis=1)
-        self._order[which] = shuffled(np.repeat(np.arange(settings.barcodes), settings.encounters))
-        self._completed[which] = 0
-        self._episode[which] = 0
-
-    def barcode(self) -> Array:
-        """Number of the barcode that is shown [B]."""
-        shown: Array = self._order[self._rows, self._episode]
-        return shown
 
     def best_arm(self) -> Array:
         """The arm that pays best under the barcode that is shown [B]."""
@@ -135,26 +100,14 @@ class BarcodeBanditEnv(VectorTask):
         return arms
 
     def _observe(self) -> Array:
-        bits: Array = self._bits[self._rows, self.barcode()]
-        return bits
+        return self._shown_bits()
 
     def _cue(self) -> Cue:
         """Looks up the barcode in each pull; keeps under it the state of the episode's last pull.
 
         That state has seen the outcomes of all pulls but the last one, which no later step of the episode shows.
         """
-        shown = self.barcode()
-        first, last = self._trial == 0, self._trial == self.settings.pulls - 1
-        tag = shown.astype(np.int32)
-        return Cue(
-            new_life=first & (self._episode == 0),
-            query=self._observe(),
-            retrieve=np.ones(self.num_envs, dtype=bool),
-            key=self._observe(),
-            write=last,
-            tag=tag,
-            target=np.where(self._completed[self._rows, shown] > 0, tag, np.int32(-1)),
-        )
+        return self._cue_of(self._trial == 0, self._trial == self.settings.pulls - 1, self.encounter() > 0)
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
         shown, best_arm, choice = self.barcode(), self.best_arm(), action.astype(np.int32)
@@ -164,7 +117,7 @@ class BarcodeBanditEnv(VectorTask):
         info = {
             "trial": self._trial.copy(),
             "trial_done": np.ones(self.num_envs, dtype=bool),
-            "encounter": self._completed[self._rows, shown],
+            "encounter": self.encounter(),
             "barcode": shown,
             "choice": choice,
             "best_arm": best_arm,

@@ -12,13 +12,14 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ...conf.checking import ConfigError, by_full_name, shown
+from ...conf.checking import ConfigError, by_full_name, checked, shown
 from ..composing import composed
 from ..config import TrainConfig, plain, train_config
 from ..console import shell
 from ..overrides import override
 from ..run.analysing import FOLDER as ANALYSES
 from ..run.folder import RunFolder
+from ..run.reevaluation import EvaluateSettings
 from ..run.start import check
 from .paper import Paper, Part
 from .play import done
@@ -148,6 +149,9 @@ def _experiment(part: Part, home: Path, seeds: int, search: Sequence[str]) -> Ex
     settings, _ = composed("train", [override("train", one) for one in first[1:]])
     config = train_config(settings.copy())
     check(config)
+    for one in part.evaluations:
+        asked = [f"run={home / 'seed_0'}", f"name={one.name}", *one.settings]
+        checked(EvaluateSettings, plain(composed("evaluate", [override("evaluate", setting) for setting in asked])[0]))
     there = {int(path.name.removeprefix("seed_")) for path in home.glob("seed_[0-9]*") if (path / MARK).is_file()}
     numbers = sorted({*range(seeds), *there})
     runs = tuple(_run(part, home / f"seed_{n}", n, config.run.env_steps, search) for n in numbers)
