@@ -44,7 +44,7 @@ class Searcher(Random):
         super().__init__(env)
         size = self.env.settings.size
         self._seen = np.zeros((env.num_envs, size, size), dtype=bool)
-        self._cells = np.stack(np.mgrid[:size, :size], axis=-1)
+        self._cells = np.moveaxis(np.indices((size, size)), 0, -1)
         self._goal = np.zeros((env.num_envs, 2), dtype=np.int32)
         self._rows = np.arange(env.num_envs)
 
