@@ -32,11 +32,11 @@ class WaterMazeSettings:
         ValueError: for a value that cannot be.
     """
 
-    size: Annotated[int, Ge(2), Le(32)] = 8
+    size: Annotated[int, Ge(2), Le(32)] = 5
     barcodes: Count = 10
     encounters: Recorded = 10
     bits: Annotated[int, Ge(1), Le(MOST_BITS)] = 10
-    longest: Count = 100
+    longest: Count = 50
     """Moves after which an episode is cut off."""
 
     def __post_init__(self) -> None:

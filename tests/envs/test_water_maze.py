@@ -67,7 +67,7 @@ def test_a_life_is_that_of_the_definition():
 
 
 def test_the_mean_distance_is_that_of_two_cells():
-    _, trials, _ = played("oracle", lives=100)
+    _, trials, _ = played("oracle", lives=100, size=8, longest=100)
     cells = np.stack(np.divmod(np.arange(64), 8), axis=1)
     apart = np.abs(cells[:, None] - cells).sum(-1)
     mean, spread = apart.sum() / (64 * 63), apart[apart > 0].std()
@@ -76,14 +76,14 @@ def test_the_mean_distance_is_that_of_two_cells():
 
 def test_searchers():
     """With recall returns are shortest paths; a search comes to less than all cells, of which half are behind it."""
-    settings, trials, _ = played("searcher", lives=100)
+    settings, trials, _ = played("searcher", lives=100, size=8, longest=100)
     measures = summarise(trials, settings)
     assert measures[HEADLINE] == 1.0
     assert 31 < measures["first_path"] < 38
     assert measures["found"] == 1.0
-    again = summarise(played("without_recall", lives=100)[1], settings)
+    again = summarise(played("without_recall", lives=100, size=8, longest=100)[1], settings)
     assert again["return_path"] == pytest.approx(measures["first_path"], abs=1.5)
-    random = summarise(played("random", lives=40)[1], settings)
+    random = summarise(played("random", lives=40, size=8, longest=100)[1], settings)
     assert random["first_path"] > 1.6 * measures["first_path"]
     assert random["found"] < 0.6
 
