@@ -9,7 +9,7 @@ import numpy as np
 
 from .families import returns_by_episode
 from .groups import groups_of
-from .plotting import GREY, GROUP_COLORS, draw_learning_curve, label, legend, mean_and_sd, new_figure
+from .plotting import GREY, GROUP_COLORS, draw_learning_curve, label, mean_and_sd, new_figure
 from .trials import Evaluation, Reference
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _draw_adaptation(groups: Mapping[str, Sequence[Evaluation]], references: Seq
 
 
 def _draw_curves(groups: Mapping[str, Sequence[Evaluation]], references: Sequence[Reference]) -> Figure | None:
-    figure, (axis,) = new_figure(width=4.8)
+    figure, (axis,) = new_figure(width=6.4)
     drawn = False
     for number, (group, own) in enumerate(groups.items()):
         color = GROUP_COLORS[number % len(GROUP_COLORS)]
@@ -68,5 +68,5 @@ def _draw_curves(groups: Mapping[str, Sequence[Evaluation]], references: Sequenc
     for reference, style in zip(references, (":", "-."), strict=False):
         axis.axhline(reference.values["return_last"], color=GREY, linestyle=style, linewidth=1.2, label=reference.name)
     label(axis, "before and after learning of the task", "environment steps (millions)", "return of an episode")
-    legend(axis)
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure

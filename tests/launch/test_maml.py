@@ -53,9 +53,8 @@ def test_a_run_repeats_bit_for_bit_resumes_exactly_and_is_evaluated_after_each_s
     with Image.open(tmp_path / "whole" / "figures" / "adaptation_film.gif") as film:
         assert film.n_frames == 2 * 20, "an episode before adaptation, one after it"
     call(tmp_path, "evaluate", f"run={tmp_path / 'whole'}", "name=again", "episodes=80")
-    for asked in ("record=true", "perturb=[{units: [0], set: 0}]", "envs=7"):
-        said = call(tmp_path, "evaluate", f"run={tmp_path / 'whole'}", "name=other", asked, status=2)
-        assert "algo=maml" in said or "algo.maml" in said
+    said = call(tmp_path, "evaluate", f"run={tmp_path / 'whole'}", "name=other", "record=true", status=2)
+    assert "algo=maml" in said
     again = json.loads((tmp_path / "whole" / "evaluations" / "again" / "results.json").read_text())
     assert np.isfinite(again["return_by_episode"]).all()
 
@@ -66,7 +65,6 @@ def test_a_run_repeats_bit_for_bit_resumes_exactly_and_is_evaluated_after_each_s
         (["algo.unroll_length=30"], "algo.unroll_length=30 is the length of an episode with algo=maml"),
         (["algo.maml.episodes=7"], "no whole number of tasks with algo.maml.episodes=7"),
         (["evaluate.record=true"], "leave record=false"),
-        (["algo.maml.adapted=not_recurrent"], "core 'mlp' has no recurrent weights"),
         (["~experiment", "task=harlow", "algo=maml"], "algo=maml needs a task that hides something"),
         (["algo.maml.outer=ppo"], "maml.outer=ppo needs ppo.epochs"),
     ],
