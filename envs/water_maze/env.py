@@ -54,7 +54,7 @@ class WaterMazeSettings:
 
 def distance(one: Array, other: Array) -> Array:
     """Moves from cells [..., 2] to others: there are no obstacles."""
-    moves: Array = np.abs(one - other).sum(-1)
+    moves: Array = np.abs(one - other).sum(-1, dtype=np.int32)
     return moves
 
 
