@@ -52,7 +52,7 @@ def _draw_errors(evaluations: Sequence[Evaluation], settings: InferredValueSetti
             axis.hlines(exact, x - 0.42, x + 0.42, color=color, linestyle=line, linewidth=1.8, label=name)
         axis.axhline(0, color=GREY, linewidth=0.8)
         axis.set_xticks(x, list(PLACES.values()))
-        axis.set_ylim(-1.1 * discount / 2, 1.1 * discount / 2)
+        axis.set_ylim(-1.25 * discount / 2, 1.25 * discount / 2)
         label(axis, title, "trial (n: reversal)", "prediction error at the target" if axis is axes[0] else "")
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, frameon=False, fontsize=8, loc="outside right upper")
