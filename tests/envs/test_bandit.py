@@ -175,7 +175,7 @@ def test_fitted_learning_rate_finds_the_rate_of_an_agent_that_has_one():
     settings, trials, _ = played("rescorla_wagner", 300, arms="restless", trials=100)
     for volatile in (False, True):
         assert fit_learning_rate(trials, settings, volatile) == pytest.approx(0.5, abs=0.08)
-    assert set(analyse(trials, settings)) == {"regret_curve", "reward_by_trial", "learning_rate"}
+    assert set(analyse(trials, settings)) == {"regret_curve", "reward_by_trial", "learning_rate", "by_block"}
 
 
 def test_what_cannot_be_is_refused():

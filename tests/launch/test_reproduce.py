@@ -149,7 +149,7 @@ def test_the_page(lab):
 
 def test_a_part_that_fails_lets_the_others_go_on(lab):
     broken = {**PAPER["parts"][1], "name": "broken", "evaluations": [{"name": "x", "settings": ["task.common=2"]}]}
-    never = {**broken, "evaluations": [{"name": "control", "settings": []}]}
+    never = {**broken, "evaluations": [{"name": "control", "settings": ["closed_units=[3]"]}]}
     said = call(lab({**PAPER, "parts": [never]}), "reproduce", "tiny", "seeds=1", *TINY[3:], status=2)
     assert "name=control" in said, "nothing was trained"
     folder = lab({**PAPER, "parts": [broken, PAPER["parts"][1]]})
