@@ -100,7 +100,7 @@ def test_interrupted_twice_it_goes_on_where_it_was(lab):
     process.wait(60)
     begun = json.loads((first.parents[1] / "provenance.json").read_text())
     process = start(folder, *TINY, start_new_session=True)
-    wait_until(lambda: list(runs.glob("seed_*/results.json")), process)
+    wait_until(lambda: "at a time" in process.output(), process)
     os.killpg(process.pid, signal.SIGINT)
     assert "go on with: prefrontal reproduce tiny seeds=2" in ended(process, 130)
     call(folder, *TINY)
