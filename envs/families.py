@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from .groups import welch
+from .means import mean_by
 from .trials import Trials
 from .vector import Array, Mask, VectorTask
 
@@ -123,10 +124,13 @@ def returns_by_episode(trials: Trials, most: int | None = None) -> list[float]:
     """Mean return of the first, second, ... episode of a life; NaN up to `most` where there is none."""
     if not len(trials.get("trial", ())):
         return [float("nan")] * (most or 0)
-    place, earned = place_in_life(trials), np.asarray(trials["reward"], dtype=float)
-    count = np.bincount(place, minlength=most or 0)
-    with np.errstate(invalid="ignore"):
-        means: list[float] = (np.bincount(place, earned, len(count)) / count).tolist()
+    return by_episode(trials, np.asarray(trials["reward"]), most)
+
+
+def by_episode(trials: Trials, values: Array, most: int | None = None) -> list[float]:
+    """Means of `values` [N], one a trial, over the first, second, ... episodes of lives; NaN up to `most`."""
+    place = place_in_life(trials)
+    means: list[float] = mean_by(place, values, max(most or 0, int(place.max()) + 1)).tolist()
     return means
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import families
-from ..families import place_in_life
+from ..families import by_episode
 from ..family_drawing import family_figures
 from ..trials import Evaluation, Reference, Trials
 from .env import AntSettings
@@ -31,15 +31,11 @@ def analyse(trials: Trials, settings: AntSettings) -> dict[str, Any]:
     forwards (velocity), or the distance from the place at the end, by episode of a life."""
     if not len(trials.get("trial", ())):
         return {}
-    place = place_in_life(trials)
     if settings.goal == "position":
         value = np.hypot(trials["x"] - trials["goal"], trials["y"] - trials["goal_y"])
     else:
         value = trials["x"] * (np.sign(trials["goal"]) if settings.goal == "direction" else 1)
-    return {
-        **families.analyse(trials),
-        "gone_by_episode": [float(value[place == k].mean(dtype=float)) for k in range(place.max() + 1)],
-    }
+    return {**families.analyse(trials), "gone_by_episode": by_episode(trials, value)}
 
 
 def references(settings: AntSettings) -> list[Reference]:

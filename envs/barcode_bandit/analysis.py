@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..means import mean_by
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
 from .baselines import BASELINES
@@ -22,15 +23,6 @@ def _column(trials: Trials, name: str) -> Array:
     return np.asarray(trials.get(name, np.zeros(0)))
 
 
-def _mean_by(index: Array, values: Array, size: int) -> list[float]:
-    """Mean of `values` [N] by `index` [N], for each index below `size`; NaN where there is none."""
-    index = index.astype(int)
-    count = np.bincount(index, minlength=size)
-    total = np.bincount(index, values.astype(float), minlength=size)
-    means: list[float] = np.divide(total, count, out=np.full(size, np.nan), where=count > 0).tolist()
-    return means
-
-
 def summarise(trials: Trials, settings: BarcodeBanditSettings) -> dict[str, Any]:
     """Reward per pull; by encounter (0: the barcode is new) the share of right first pulls and the reward per pull.
 
@@ -38,11 +30,11 @@ def summarise(trials: Trials, settings: BarcodeBanditSettings) -> dict[str, Any]
     """
     encounter, reward, correct = (_column(trials, name) for name in ("encounter", "reward", "correct"))
     first = _column(trials, "trial") == 0
-    first_pulls = _mean_by(encounter[first], correct[first], settings.encounters)
+    first_pulls = mean_by(encounter[first], correct[first], settings.encounters).tolist()
     return {
         "reward_per_trial": float(reward.mean(dtype=float)) if len(reward) else float("nan"),
         "first_pull_accuracy": first_pulls,
-        "reward_by_encounter": _mean_by(encounter, reward, settings.encounters),
+        "reward_by_encounter": mean_by(encounter, reward, settings.encounters).tolist(),
         HEADLINE: first_pulls[-1],
     }
 
@@ -53,7 +45,7 @@ def analyse(trials: Trials, settings: BarcodeBanditSettings) -> dict[str, Any]:
     shares = {}
     for name, number in (("first_encounter", 0), ("last_encounter", settings.encounters - 1)):
         rows = encounter == number
-        shares[name] = _mean_by(pull[rows], correct[rows], settings.pulls)
+        shares[name] = mean_by(pull[rows], correct[rows], settings.pulls).tolist()
     return {"accuracy_by_pull": shares}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..means import mean
 from ..plotting import BLUE, GREY, bars_with_dots, draw_learning_curve, label, new_figure
 from ..trials import Evaluation, Reference, Trials
 from ..vector import Array
@@ -33,21 +34,17 @@ def _column(trials: Trials, name: str) -> Array:
     return np.asarray(trials.get(name, np.zeros(0)), dtype=float)
 
 
-def _mean(values: Array) -> float:
-    return float(values.mean()) if len(values) else float("nan")
-
-
 def summarise(trials: Trials, settings: DMLabSettings) -> dict[str, Any]:
     """Return of the episodes that ended; in PsychLab accuracy, in Harlow's level by trial; NaN where there is none."""
-    measures: dict[str, Any] = {"return": _mean(_column(trials, "episode_return")[_column(trials, "ended") > 0])}
+    measures: dict[str, Any] = {"return": mean(_column(trials, "episode_return")[_column(trials, "ended") > 0])}
     if not _is_psychlab(settings):
         return measures
     answered = _column(trials, "responded") > 0
     trial, correct = _column(trials, "trial")[answered], _column(trials, "correct")[answered]
-    measures["accuracy"] = _mean(correct)
+    measures["accuracy"] = mean(correct)
     if _is_harlow(settings):
-        measures["accuracy_by_trial"] = [_mean(correct[trial == i]) for i in range(HARLOW_TRIALS)]
-        measures["accuracy_after_first"] = _mean(correct[trial > 0])
+        measures["accuracy_by_trial"] = [mean(correct[trial == i]) for i in range(HARLOW_TRIALS)]
+        measures["accuracy_after_first"] = mean(correct[trial > 0])
     return measures
 
 

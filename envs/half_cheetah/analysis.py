@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import families
-from ..families import place_in_life
+from ..families import by_episode, place_in_life
 from ..family_drawing import family_figures
 from ..groups import groups_of
 from ..plotting import GREY, GROUP_COLORS, label, new_figure
@@ -29,11 +29,11 @@ def analyse(trials: Trials, settings: HalfCheetahSettings) -> dict[str, Any]:
     `velocity_by_episode`, and of speeds the mean distance from the one that was asked for, `off_by_episode`, in m/s."""
     if not len(trials.get("trial", ())):
         return {}
-    place, goal, velocity = place_in_life(trials), trials["goal"].astype(float), trials["velocity"].astype(float)
+    goal, velocity = trials["goal"].astype(float), trials["velocity"].astype(float)
     directed = settings.goal == "direction"
     value = goal * velocity if directed else np.abs(velocity - goal)
     name = "velocity_by_episode" if directed else "off_by_episode"
-    return {**families.analyse(trials), name: [float(value[place == k].mean()) for k in range(place.max() + 1)]}
+    return {**families.analyse(trials), name: by_episode(trials, value)}
 
 
 def references(settings: HalfCheetahSettings) -> list[Reference]:

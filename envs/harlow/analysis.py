@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..means import mean_by
 from ..plotting import GREY, draw_learning_curve, label, mean_and_sd, new_figure
 from ..trials import Evaluation, Reference, Trials
 from ..vector import Array
@@ -43,12 +44,9 @@ def summarise(trials: Trials, settings: LearningSet) -> dict[str, Any]:
     """Share of correct choices in each trial of an episode, and over all trials after the first; NaN where none."""
     trial = np.asarray(trials.get("trial", np.zeros(0)), dtype=int)
     correct = np.asarray(trials.get("correct", np.zeros(0)), dtype=float)
-    count = np.bincount(trial, minlength=settings.trials)
-    total = np.bincount(trial, correct, minlength=settings.trials)
-    share = np.divide(total, count, out=np.full(settings.trials, np.nan), where=count > 0)
     later = trial > 0
     return {
-        "accuracy_by_trial": share.tolist(),
+        "accuracy_by_trial": mean_by(trial, correct, settings.trials).tolist(),
         "accuracy_after_first": float(correct[later].mean()) if later.any() else float("nan"),
     }
 

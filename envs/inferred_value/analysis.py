@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..means import mean
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
 from .baselines import IdealObserver, ModelFree
@@ -44,7 +45,7 @@ def cue_errors(trials: Trials) -> dict[str, dict[str, float]]:
     """
     found = {}
     for kind, masks in _masks(trials).items():
-        found[kind] = {name: _mean(trials[ERROR][rows]) for name, rows in masks.items()}
+        found[kind] = {name: mean(trials[ERROR][rows]) for name, rows in masks.items()}
     return found
 
 
@@ -64,10 +65,6 @@ def _masks(trials: Trials) -> dict[str, dict[str, Array]]:
             "inferred": following[later & ~same],
         }
     return found
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean(dtype=float)) if len(values) else float("nan")
 
 
 def analyse(trials: Trials, settings: InferredValueSettings) -> dict[str, Any]:  # noqa: ARG001
@@ -95,7 +92,7 @@ def analyse(trials: Trials, settings: InferredValueSettings) -> dict[str, Any]: 
         "cue_errors": errors,
         "inferred_over_experienced": ratio,
         "sign_flips": float(flips),
-        "flipped_trials": _mean(new > 0),
+        "flipped_trials": mean(new > 0),
     }
 
 

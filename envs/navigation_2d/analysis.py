@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import families
-from ..families import place_in_life
+from ..families import by_episode
 from ..trials import Reference, Trials
 from ..vector import Array
 from .baselines import expected_returns
@@ -24,11 +24,7 @@ def analyse(trials: Trials, settings: NavigationSettings) -> dict[str, Any]:  # 
     """See `families.analyse`; `final_distance`: the mean distance from the goal at the end, by episode of a life."""
     if not len(trials.get("trial", ())):
         return {}
-    place, away = place_in_life(trials), distance(trials)
-    return {
-        **families.analyse(trials),
-        "final_distance": [float(away[place == k].mean()) for k in range(place.max() + 1)],
-    }
+    return {**families.analyse(trials), "final_distance": by_episode(trials, distance(trials))}
 
 
 def distance(trials: Trials) -> Array:

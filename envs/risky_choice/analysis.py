@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..means import mean, mean_by
 from ..trials import Reference, Trials
 from ..vector import Array
 from .env import RiskyChoiceSettings
@@ -40,24 +41,16 @@ def summarise(trials: Trials, settings: RiskyChoiceSettings) -> dict[str, Any]:
         nothing = float("nan")
         return {"reward_per_trial": nothing, "risky": dict.fromkeys(names, nothing), "invalid": nothing}
     return {
-        "reward_per_trial": _mean(trials["reward"][trials["free"]]),
-        "risky": {name: _mean(trials["choice"][in_condition(trials, within)]) for name, within in names.items()},
-        "invalid": _mean((trials["choice"] < 0) | ~trials["fixated"]),
+        "reward_per_trial": mean(trials["reward"][trials["free"]]),
+        "risky": {name: mean(trials["choice"][in_condition(trials, within)]) for name, within in names.items()},
+        "invalid": mean((trials["choice"] < 0) | ~trials["fixated"]),
     }
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean(dtype=float)) if len(values) else float("nan")
 
 
 def by_trial(trials: Trials, settings: RiskyChoiceSettings, within: Array) -> Array:
     """Share of risky choices in each free trial, [free], where p lies in the interval [2]; NaN without any."""
     mask = in_condition(trials, within)
-    place = trials["trial"][mask] - 2 * settings.forced
-    count = np.bincount(place, minlength=settings.free)
-    risky = np.bincount(place, weights=trials["choice"][mask], minlength=settings.free)
-    shares: Array = np.divide(risky, count, out=np.full(settings.free, np.nan), where=count > 0)
-    return shares
+    return mean_by(trials["trial"][mask] - 2 * settings.forced, trials["choice"][mask], settings.free)
 
 
 def analyse(trials: Trials, settings: RiskyChoiceSettings) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import families
-from ..families import place_in_life
+from ..families import by_episode
 from ..family_drawing import family_figures
 from ..trials import Evaluation, Reference, Trials, simulate
 from .baselines import BASELINES
@@ -31,11 +31,8 @@ def analyse(trials: Trials, settings: TabularSettings) -> dict[str, Any]:  # noq
     """See `families.analyse`; `regret_by_episode`: what an episode's return lacks to the optimum's expectation."""
     if not len(trials.get("trial", ())):
         return {}
-    place, lacks = place_in_life(trials), (trials["optimal"] - trials["reward"]).astype(float)
-    return {
-        **families.analyse(trials),
-        "regret_by_episode": [float(lacks[place == k].mean()) for k in range(place.max() + 1)],
-    }
+    lacks = trials["optimal"] - trials["reward"]
+    return {**families.analyse(trials), "regret_by_episode": by_episode(trials, lacks)}
 
 
 @functools.lru_cache(maxsize=16)

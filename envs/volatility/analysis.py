@@ -10,6 +10,7 @@ import numpy as np
 from ..behaviour.fitting import fit
 from ..behaviour.rescorla_wagner import RescorlaWagner
 from ..behaviour.sessions import sessions_of
+from ..means import mean
 from ..trials import Reference, Trials, simulate
 from ..vector import Array, Mask
 from .baselines import BASELINES
@@ -39,11 +40,7 @@ def summarise(trials: Trials, settings: VolatilitySettings) -> dict[str, Any]:
         return {"reward_per_trial": float("nan"), "reward": {"stable": float("nan"), "volatile": float("nan")}}
     reward = trials["reward"]
     named = parts(trials, settings).items()
-    return {"reward_per_trial": _mean(reward), "reward": {name: _mean(reward[mask]) for name, mask in named}}
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean(dtype=float)) if len(values) else float("nan")
+    return {"reward_per_trial": mean(reward), "reward": {name: mean(reward[mask]) for name, mask in named}}
 
 
 def analyse(trials: Trials, settings: VolatilitySettings) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
-
+from ..means import mean, mean_by
 from ..trials import Reference, Trials, simulate
 from ..vector import Array
 from .baselines import BASELINES
@@ -19,11 +18,7 @@ LIVES = 300
 
 def by_encounter(trials: Trials, settings: WaterMazeSettings, name: str) -> Array:
     """Mean of a column by encounter, [encounters]; NaN where there is none."""
-    encounter = trials["encounter"].astype(int)
-    count = np.bincount(encounter, minlength=settings.encounters)
-    total = np.bincount(encounter, trials[name].astype(float), minlength=settings.encounters)
-    means: Array = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-    return means
+    return mean_by(trials["encounter"], trials[name], settings.encounters)
 
 
 def summarise(trials: Trials, settings: WaterMazeSettings) -> dict[str, Any]:  # noqa: ARG001
@@ -34,13 +29,9 @@ def summarise(trials: Trials, settings: WaterMazeSettings) -> dict[str, Any]:  #
         return dict.fromkeys(names, float("nan"))
     first = trials["encounter"] == 0
     parts = {"first_path": first, "return_path": ~first}
-    found = {name: _mean(trials["path"][rows]) for name, rows in parts.items()}
-    ratios = {f"{name}_ratio": found[name] / _mean(trials["shortest"][rows]) for name, rows in parts.items()}
-    return {**found, **ratios, "found": _mean(trials["found"])}
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean(dtype=float)) if len(values) else float("nan")
+    found = {name: mean(trials["path"][rows]) for name, rows in parts.items()}
+    ratios = {f"{name}_ratio": found[name] / mean(trials["shortest"][rows]) for name, rows in parts.items()}
+    return {**found, **ratios, "found": mean(trials["found"])}
 
 
 def analyse(trials: Trials, settings: WaterMazeSettings) -> dict[str, Any]:
