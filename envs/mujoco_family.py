@@ -15,8 +15,9 @@ from gymnasium.spaces import Box
 
 from .canvas import Canvas
 from .families import Family
+from .random_agent import RandomAgent
 from .registry import TaskUnavailableError
-from .vector import Array, Mask
+from .vector import Array, Mask, VectorTask
 
 FRAMES = 5
 """Steps of the simulation in one of the task, as in Gymnasium."""
@@ -40,6 +41,22 @@ def load_mujoco() -> Any:
             f"this task needs MuJoCo, which cannot be imported ({error}): pip install 'prefrontal[mujoco]'"
         ) from error
     return mujoco
+
+
+def check_velocities(velocities: tuple[float, float]) -> None:
+    """That the lowest is not above the highest.
+
+    Raises:
+        ValueError: if it is.
+    """
+    if velocities[0] > velocities[1]:
+        raise ValueError(f"velocities={list(velocities)} are not the lowest and the highest")
+
+
+def mean_speed(velocities: tuple[float, float]) -> float:
+    """Mean of |v| for v uniform from the lowest to the highest."""
+    low, high = velocities
+    return abs(low + high) / 2 if low * high >= 0 else (low**2 + high**2) / (2 * (high - low))
 
 
 class MujocoFamily(Family):
@@ -117,3 +134,21 @@ class MujocoFamily(Family):
                 ends = (*at(data.geom_xpos[geom] - axis), *at(data.geom_xpos[geom] + axis))
                 canvas.line(*ends, (200, 85, 61), width=max(2, int(2 * scale * radius)))
         return canvas.pixels
+
+
+class Random(RandomAgent[MujocoFamily]):
+    """Torques at random."""
+
+    def __init__(self, env: VectorTask) -> None:
+        super().__init__(env, MujocoFamily)
+
+
+class Still(Random):
+    """No torques."""
+
+    def act(self, obs: Array) -> Array:
+        """See `envs.trials.Baseline`."""
+        return np.zeros((len(obs), self.env.model.nu), dtype=np.float32)
+
+
+BASELINES = {"still": Still, "random": Random}

@@ -1,8 +1,8 @@
 """The ant with a hidden direction, velocity or place to go (Finn et al. 2017)."""
 
+from ..mujoco_family import BASELINES
 from ..registry import Task
 from .analysis import analyse, figures, references, summarise
-from .baselines import BASELINES
 from .env import AntEnv, AntSettings
 
 TASK = Task(

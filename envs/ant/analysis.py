@@ -10,6 +10,7 @@ import numpy as np
 from .. import families
 from ..families import by_episode
 from ..family_drawing import family_figures
+from ..mujoco_family import mean_speed
 from ..trials import Evaluation, Reference, Trials
 from .env import AntSettings
 
@@ -40,12 +41,10 @@ def analyse(trials: Trials, settings: AntSettings) -> dict[str, Any]:
 
 def references(settings: AntSettings) -> list[Reference]:
     """Who stands still and upright, where it starts, without the costs of contact: in closed form."""
-    low, high = settings.velocities
     if settings.goal == "direction":
         a_step = 0.0
     elif settings.goal == "velocity":
-        mean = abs(low + high) / 2 if low * high >= 0 else (low**2 + high**2) / (2 * (high - low))
-        a_step = 1 - mean
+        a_step = 1 - mean_speed(settings.velocities)
     else:
         a_step = 4 - settings.places
     names = ("return_per_episode", "return_first", "return_last")

@@ -1,8 +1,8 @@
 """The half-cheetah with a hidden direction or velocity (Finn et al. 2017)."""
 
+from ..mujoco_family import BASELINES
 from ..registry import Task
 from .analysis import analyse, figures, references, summarise
-from .baselines import BASELINES
 from .env import HalfCheetahEnv, HalfCheetahSettings
 
 TASK = Task(

@@ -11,6 +11,7 @@ from .. import families
 from ..families import by_episode, place_in_life
 from ..family_drawing import family_figures
 from ..groups import groups_of
+from ..mujoco_family import mean_speed
 from ..plotting import GREY, GROUP_COLORS, label, new_figure
 from ..trials import Evaluation, Reference, Trials
 from .env import HalfCheetahSettings
@@ -38,13 +39,8 @@ def analyse(trials: Trials, settings: HalfCheetahSettings) -> dict[str, Any]:
 
 def references(settings: HalfCheetahSettings) -> list[Reference]:
     """Who stands still, in closed form."""
-    low, high = settings.velocities
-    if settings.goal == "direction":
-        stands = 0.0
-    elif low * high >= 0:
-        stands = -settings.steps * abs(low + high) / 2
-    else:
-        stands = -settings.steps * (low**2 + high**2) / (2 * (high - low))
+    directed = settings.goal == "direction"
+    stands = 0.0 if directed else -settings.steps * mean_speed(settings.velocities)
     names = ("return_per_episode", "return_first", "return_last")
     return [Reference("stands still", dict.fromkeys(names, stands), "closed form")]
 

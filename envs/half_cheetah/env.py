@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ...conf.settings import Count, NonNegative, Number, Pair, Positive, settings
-from ..mujoco_family import FRAMES, MujocoFamily
+from ..mujoco_family import FRAMES, MujocoFamily, check_velocities
 from ..vector import Array, Mask
 
 
@@ -32,8 +32,7 @@ class HalfCheetahSettings:
     """Tell in the observation that an episode starts."""
 
     def __post_init__(self) -> None:
-        if self.velocities[0] > self.velocities[1]:
-            raise ValueError(f"velocities={list(self.velocities)} are not the lowest and the highest")
+        check_velocities(self.velocities)
 
 
 class HalfCheetahEnv(MujocoFamily):

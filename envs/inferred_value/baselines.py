@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..random_agent import RandomAgent
+from ..two_sides import FIXATE
 from ..vector import Array, Mask, VectorTask
-from .env import FIXATE, InferredValueEnv, InferredValueSettings
+from .env import InferredValueEnv, InferredValueSettings
 
 LEARNING_RATE = 0.7
 """Of the model-free learner: above .5, so that one outcome changes a target's value from high to low."""

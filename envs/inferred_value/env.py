@@ -14,10 +14,8 @@ from annotated_types import Ge, Le
 from gymnasium.spaces import Box, Discrete
 
 from ...conf.settings import LARGEST_RECORDED, NonNegative, Probability, settings
+from ..two_sides import FIXATE
 from ..vector import Array, Mask, VectorTask, constant
-
-FIXATE = 2
-"""The action of central fixation, and the entry of the cue for it in the observation."""
 
 Trial = Annotated[int, Ge(2), Le(LARGEST_RECORDED)]
 

@@ -15,7 +15,7 @@ from .screen import Screen
 NEAR, SEEN, WIDE = 3.0, 22.0, 30.0
 """Degrees to either side of the screen's middle: where pictures are chosen from; whence both are in view, also from
 beyond the one that is looked at (17 degrees); and all."""
-_SHARE_WIDE, _SHARE_BLANK, _SHARE_CROSS = 0.6, 0.1, 0.2
+SHARE_WIDE, _SHARE_BLANK, _SHARE_CROSS = 0.6, 0.1, 0.2
 _FRAMES = 400
 """Within them the ring of light around a new episode fades."""
 _POINTS = (-10, 20)
@@ -53,7 +53,7 @@ class GlimpseSource:
     """
 
     def __init__(
-        self, settings: PsychLabSettings, count: int, device: torch.device, seed: int, wide: float = _SHARE_WIDE
+        self, settings: PsychLabSettings, count: int, device: torch.device, seed: int, wide: float = SHARE_WIDE
     ) -> None:
         self._wide = wide
         self._screen = Screen(settings, count, device)

@@ -16,17 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...envs.psychlab.glimpses import WIDE, Glimpses, GlimpseSource
+from ...envs.psychlab.glimpses import SHARE_WIDE, WIDE, Glimpses, GlimpseSource
 from ...envs.psychlab.options import PsychLabSettings
 from ...learner.pretraining import Lesson
 
 VIEWS_OF_A_PICTURE = 64
 """In an epoch."""
 _TEST_VIEWS = 1024
-_SHARPNESS = 20.0
+SHARPNESS = 20.0
 """Of the softmax over cosines."""
 _FEWEST_FEATURES = 8
-_WEIGHT_REST = 0.5
+WEIGHT_REST = 0.5
 """Of what is shown and where the gaze is, beside the pictures."""
 
 
@@ -64,7 +64,7 @@ class Head(nn.Module):
     def forward(self, features: Tensor) -> Told:
         """[n, F] -> what it tells."""
         features = normalised(features)
-        known = _SHARPNESS * F.normalize(self.pictures, dim=1).t()
+        known = SHARPNESS * F.normalize(self.pictures, dim=1).t()
         left, right = codes(features)
         return Told(left @ known, right @ known, self.display(features), self.yaw(features).squeeze(1))
 
@@ -82,9 +82,12 @@ class ScreenLesson(Lesson):
         ValueError: as `images.Pictures`.
     """
 
+    wide = SHARE_WIDE
+    """Share of views in training from anywhere; the others are from near the cross."""
+
     def __init__(self, settings: PsychLabSettings, batch_size: int, device: torch.device, seed: int) -> None:
         self.device = device
-        self._train = GlimpseSource(dataclasses.replace(settings, split="train"), batch_size, device, seed)
+        self._train = GlimpseSource(dataclasses.replace(settings, split="train"), batch_size, device, seed, self.wide)
         test = GlimpseSource(dataclasses.replace(settings, split="test"), _TEST_VIEWS, device, seed)
         self._test = test.draw()
         self.pictures, self.held_out = self._train.pictures, test.pictures
@@ -101,6 +104,9 @@ class ScreenLesson(Lesson):
                 f"data=screen shares the encoder's features out to two pictures and the rest: at least "
                 f"{_FEWEST_FEATURES} are needed, encoder_sizes ends in {width}"
             )
+        return self._head(width)
+
+    def _head(self, width: int) -> nn.Module:
         return Head(width, self.pictures)
 
     def epoch(self) -> Iterator[tuple[Tensor, Glimpses]]:
@@ -117,7 +123,7 @@ class ScreenLesson(Lesson):
         pictures = sum(F.cross_entropy(logits, picture, reduction="sum") for logits, picture in sides) / count
         rest = F.cross_entropy(told.display, truth.display) + F.mse_loss(told.yaw, truth.yaw / WIDE)
         right = sum((logits.argmax(1) == picture).sum() for logits, picture in sides) / (2 * count)
-        return pictures + _WEIGHT_REST * rest, right
+        return pictures + WEIGHT_REST * rest, right
 
     def accuracy(self, encoded: Callable[[Tensor], Tensor], head: nn.Module) -> float:  # noqa: ARG002
         """Of held-out pictures on the left, the share whose code is nearest to that of the same one on the right."""

@@ -14,26 +14,21 @@ and from the turns between them an encoder can learn (contrastive, van den Oord 
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...envs.psychlab.glimpses import WIDE, GlimpseSource
+from ...envs.psychlab.glimpses import WIDE
 from ...envs.psychlab.options import PsychLabSettings
-from ...learner.pretraining import Lesson
-from .screen_lesson import ScreenLesson, codes, normalised
+from .screen_lesson import SHARPNESS, WEIGHT_REST, ScreenLesson, codes, normalised
 
-SHARPNESS = 20.0
-"""Of the softmax over cosines."""
 STRETCH = 3
 """What is swapped is this fraction of the view's width, on either side of its middle."""
 FOVEA, FOVEA_PIXELS = 7, 6
 """The middle is this fraction of the view's sides, and is told in so many pixels each way."""
-_WEIGHT_REST = 0.5
 
 
 class Told(NamedTuple):
@@ -84,7 +79,7 @@ def swapped(obs: Tensor, other: Tensor) -> Tensor:
     return made
 
 
-class ViewLesson(Lesson):
+class ViewLesson(ScreenLesson):
     """See the module's text; tested as `ScreenLesson` is, which knows the truth.
 
     Args:
@@ -94,29 +89,20 @@ class ViewLesson(Lesson):
         seed: of what is drawn.
     """
 
+    wide = 0.0
+
     def __init__(self, settings: PsychLabSettings, batch_size: int, device: torch.device, seed: int) -> None:
-        self.device = device
-        self._taught = ScreenLesson(settings, batch_size, device, seed)
-        self.pictures, self.held_out = self._taught.pictures, self._taught.held_out
-        self.steps_per_epoch = self._taught.steps_per_epoch
-        train = dataclasses.replace(settings, split="train")
-        self._source = GlimpseSource(train, batch_size, device, seed, wide=0.0)
+        super().__init__(settings, batch_size, device, seed)
         self._generator = torch.Generator().manual_seed(seed)
 
-    def head(self, width: int) -> nn.Module:
-        """See `Lesson.head`.
-
-        Raises:
-            ValueError: as `ScreenLesson.head`.
-        """
-        self._taught.head(width)  # the same features are shared out
+    def _head(self, width: int) -> nn.Module:
         return Head(width)
 
-    def epoch(self) -> Iterator[tuple[Tensor, Seen]]:
+    def epoch(self) -> Iterator[tuple[Tensor, Any]]:
         """As many steps as an epoch of `ScreenLesson` has."""
         for _ in range(self.steps_per_epoch):
-            view = self._source.draw()
-            elsewhere, yaw = self._source.look_elsewhere()
+            view = self._train.draw()
+            elsewhere, yaw = self._train.look_elsewhere()
             other = torch.randperm(len(yaw), generator=self._generator).to(self.device)
             side = view.obs.shape[1]
             near = slice(side // 2 - side // FOVEA // 2, side // 2 - side // FOVEA // 2 + side // FOVEA)
@@ -125,7 +111,7 @@ class ViewLesson(Lesson):
             obs = torch.cat((view.obs, elsewhere, swapped(view.obs, other)))
             yield obs, Seen((yaw - view.yaw) / WIDE, fovea, other)
 
-    def judge(self, told: Told, truth: Seen) -> tuple[Tensor, Tensor]:
+    def judge(self, told: Any, truth: Any) -> tuple[Tensor, Tensor]:
         """The accuracy is how often a swapped side is known among all of the batch."""
         (left, left_there, left_swapped), (right, right_there, right_swapped) = told.left.chunk(3), told.right.chunk(3)
         itself = torch.arange(len(left), device=left.device)
@@ -139,8 +125,4 @@ class ViewLesson(Lesson):
         known = [
             (made.argmax(1) == answer).float().mean() for made, answer in zip(logits[2:], answers[2:], strict=True)
         ]
-        return contrast + _WEIGHT_REST * rest, torch.stack(known).mean()
-
-    def accuracy(self, encoded: Callable[[Tensor], Tensor], head: nn.Module) -> float:
-        """See `ScreenLesson.accuracy`."""
-        return self._taught.accuracy(encoded, head)
+        return contrast + WEIGHT_REST * rest, torch.stack(known).mean()

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ..config import ConfigError
 from ..console import ProgressLine, console, errors
-from .plan import Experiment, Job
+from .plan import DRAWING_S, Experiment, Job
 from .play import STOPPED
 
 POLL_S, LOCK_S = 0.1, 60.0
@@ -143,8 +143,8 @@ def play_all(
     for one in experiments:
         if not ahead[one.part.name]:
             _draw(one, waiting)
-    to_be_drawn = sum(one.drawing().seconds for one in experiments if ahead[one.part.name])
-    total = to_be_drawn + sum(job.seconds for job in waiting)
+    to_be_drawn = sum(1 for count in ahead.values() if count)
+    total = DRAWING_S * to_be_drawn + sum(job.seconds for job in waiting)
     by_part = {one.part.name: one for one in experiments}
     playing: dict[str, tuple[Job, Any]] = {}
     failed: dict[str, int] = {}
