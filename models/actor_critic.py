@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .core import Core, Hook, Inputs, InputSizes, RecurrentLayer, State
+from .core import Core, Hook, Inputs, InputSizes, RecurrentLayer, State, inner_by_layer, of_layer
 
 RPE, EXPECTED = "rpe_input", "expected"
 """In `Core.inner`: the prediction error that the policy's LSTM is fed, and the value V that the other one gives."""
@@ -71,18 +71,15 @@ class ActorCriticLSTM(Core):
 
     @property
     def inner(self) -> dict[str, int]:  # noqa: D102
-        first, second = (
-            {f"{name}_{i}": units for name, units in layer.inner.items()}
-            for i, layer in enumerate((self.layer1, self.layer2), 1)
-        )
-        return {**first, EXPECTED: 1, RPE: 1, **second}
+        # The policy's units last: they are what is read.
+        return {EXPECTED: 1, RPE: 1, **inner_by_layer(self.layer1, self.layer2)}
 
     def step_through(self, inputs: Inputs, state: State, hook: Hook) -> tuple[Tensor, State]:  # noqa: D102
-        hook1, hook2 = (lambda name, value, i=i: hook(f"{name}_{i}", value) for i in (1, 2))
-        hidden1, state1 = self.layer1.step_through(inputs.joined(), state[:2], hook1)
+        hidden1, state1 = self.layer1.step_through(inputs.joined(), state[:2], of_layer(hook, 1))
         value = hook(EXPECTED, self.value(hidden1))
         error = hook(RPE, self._error(inputs, value, state[2]))
-        hidden2, state2 = self.layer2.step_through(inputs._replace(prev_reward=error).joined(), state[3:], hook2)
+        fed = inputs._replace(prev_reward=error).joined()
+        hidden2, state2 = self.layer2.step_through(fed, state[3:], of_layer(hook, 2))
         return torch.cat((hidden2, value), dim=-1), (*state1, value.detach(), *state2)
 
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102

@@ -266,3 +266,13 @@ class RecurrentLayer(nn.Module):
         else:
             output = self.rnn(x, start)[0]
         return output
+
+
+def inner_by_layer(*layers: RecurrentLayer) -> dict[str, int]:
+    """`Core.inner` of layers 1, 2, ..., by names that end in their number."""
+    return {f"{name}_{i}": units for i, layer in enumerate(layers, 1) for name, units in layer.inner.items()}
+
+
+def of_layer(hook: Hook, number: int) -> Hook:
+    """The hook of one layer of several, by the names of `inner_by_layer`."""
+    return lambda name, value: hook(f"{name}_{number}", value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .core import Core, Hook, Inputs, InputSizes, RecurrentLayer, State
+from .core import Core, Hook, Inputs, InputSizes, RecurrentLayer, State, inner_by_layer, of_layer
 
 
 class StackedLSTM(Core):
@@ -34,13 +34,11 @@ class StackedLSTM(Core):
 
     @property
     def inner(self) -> dict[str, int]:  # noqa: D102
-        layers = enumerate((self.layer1, self.layer2), 1)
-        return {f"{name}_{i}": units for i, layer in layers for name, units in layer.inner.items()}
+        return inner_by_layer(self.layer1, self.layer2)
 
     def step_through(self, inputs: Inputs, state: State, hook: Hook) -> tuple[Tensor, State]:  # noqa: D102
-        hook1, hook2 = (lambda name, value, i=i: hook(f"{name}_{i}", value) for i in (1, 2))
-        hidden1, state1 = self.layer1.step_through(self._input1(inputs), state[:2], hook1)
-        hidden2, state2 = self.layer2.step_through(self._input2(inputs, hidden1), state[2:], hook2)
+        hidden1, state1 = self.layer1.step_through(self._input1(inputs), state[:2], of_layer(hook, 1))
+        hidden2, state2 = self.layer2.step_through(self._input2(inputs, hidden1), state[2:], of_layer(hook, 2))
         return hidden2, state1 + state2
 
     def unroll(self, inputs: Inputs, first: Tensor, state: State) -> Tensor:  # noqa: D102
