@@ -189,7 +189,7 @@ def test_actors_that_are_asked_to_stop_close_their_games(tmp_path):
     small += ["task.width=24", "task.height=16"]
     options = with_standin(TMPDIR=str(temporary), RAY_TMPDIR=tempfile.gettempdir())
     process = start(tmp_path, "train", "task=dmlab", "algo=a2c", *small, **options)  # its updates wait for both actors
-    wait_until(lambda: list(tmp_path.rglob("*.safetensors")), process)
+    wait_until(lambda: list((tmp_path / "runs").rglob("*.safetensors")), process)
     assert len(list(temporary.glob(f"{PREFIX}*"))) == 2
     process.send_signal(signal.SIGINT)
     assert "go on with: prefrontal train resume=" in ended(process, 130)
