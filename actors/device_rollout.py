@@ -100,6 +100,8 @@ class DeviceRollout:
         if self.agent.has_memory:
             raise ValueError("an episodic memory lies on the host: play this agent with actors.device=host")
         self.params_version = -1
+        self._code = self._codes if spec.codes and self.agent.gives_codes else None
+        self._bf16 = bf16
         self._acting = TorchActing(self.agent, bf16)
         env_seed, action_seed = spec.seeds()
         self._generator = make_generator(device)
@@ -134,7 +136,7 @@ class DeviceRollout:
         """T steps without a look at the data; `watched` as `TensorTask.may_be_cut` gives it."""
         length, acting = self.spec.unroll_length, self._acting
         clock = clock or _Clock(self.device)
-        record = Recorder(length, self._episodes, self.env.info_spec, _as_it_is, self.device)
+        record = Recorder(length, self._episodes, self.env.info_spec, _as_it_is, self.device, self._code)
         initial_state = self._state
         shape = (length, self.spec.num_envs)
         noise = self.agent.policy.noise(shape, self._generator, self.spec.greedy, self.device)
@@ -154,6 +156,10 @@ class DeviceRollout:
         info = {name: torch.stack(rows) for name, rows in record.info.items()} | {"first": record.first}
         trajectory = record.trajectory(acting, initial_state, self.params_version, self.spec.actor_id)
         return Recorded(trajectory, info, record.ended, record.ended & ~record.terminated)
+
+    def _codes(self, obs: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            return self.agent.codes(obs).float()
 
     def _hand_over(self, recorded: Recorded, clock: _Clock, started: float) -> tuple[Trajectory, UnrollReport]:
         """The trajectory with the episodes that were truly cut off, and the report: one transfer to the host."""

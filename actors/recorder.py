@@ -96,6 +96,7 @@ class Recorder(Generic[D]):
         info_spec: names and dtypes of the task's truth.
         view: from a tensor to what rows are written through.
         device: where the buffers lie.
+        code: what is written of observations [B, ...]; they themselves without one.
     """
 
     seen: Seen
@@ -108,8 +109,11 @@ class Recorder(Generic[D]):
         info_spec: Mapping[str, type[np.generic]],
         view: Callable[[Tensor], D],
         device: torch.device,
+        code: Callable[[D], D] | None = None,
     ) -> None:
-        obs, prev_action = torch.as_tensor(episodes.obs), torch.as_tensor(episodes.prev_action)
+        self._code: Callable[[D], D] = _as_it_is if code is None else code
+        start = self._code(episodes.obs)
+        obs, prev_action = torch.as_tensor(start), torch.as_tensor(episodes.prev_action)
 
         def rows(count: int, dtype: torch.dtype, *shape: int) -> Tensor:
             return torch.empty(count, len(obs), *shape, dtype=dtype, device=device)
@@ -140,7 +144,8 @@ class Recorder(Generic[D]):
         self._terminated: D = view(terminated)
         self._recalls: list[Sequence[Tensor]] = []
         self._last: list[LastSteps] = []
-        self._obs[0], self._first[0] = episodes.obs, episodes.first
+        self._now: D = episodes.obs
+        self._obs[0], self._first[0] = start, episodes.first
         self._prev_action[0], self._prev_reward[0] = episodes.prev_action, episodes.prev_reward
 
     def recall(self, recall: Sequence[Tensor]) -> None:
@@ -153,7 +158,7 @@ class Recorder(Generic[D]):
         for name, column in self.info.items():
             column.append(info[name])
         t += 1
-        self._obs[t], self._first[t] = obs, ended
+        self._now, self._obs[t], self._first[t] = obs, self._code(obs), ended
         self._prev_action[t], self._prev_reward[t] = action, reward
         _blank(self._prev_action[t], ended, self._nothing)
         _blank(self._prev_reward[t], ended, 0)
@@ -171,7 +176,7 @@ class Recorder(Generic[D]):
         view = self._view
         time: Data = torch.full_like(rows, t) if isinstance(rows, Tensor) else np.full_like(rows, t)
         states, recalls = (tuple(view(c)[rows] for c in components) for components in (state, recall))
-        self._last.append(LastSteps(time, rows, final_obs, states, recalls))
+        self._last.append(LastSteps(time, rows, self._code(final_obs), states, recalls))
 
     def trajectory(self, acting: Acting, state: State, params_version: int, actor_id: int) -> Trajectory:
         """The whole, once all steps are recorded; `state` is the one of t = 0, policy and actions are `acting`'s."""
@@ -194,7 +199,7 @@ class Recorder(Generic[D]):
 
     def carry(self, episodes: Episodes[D]) -> None:
         """Let the next unroll begin where this one ends."""
-        episodes.obs, episodes.first = _copy(self._obs[-1]), _copy(self._first[-1])
+        episodes.obs, episodes.first = _copy(self._now), _copy(self._first[-1])
         episodes.prev_action, episodes.prev_reward = _copy(self._prev_action[-1]), _copy(self._prev_reward[-1])
 
 
@@ -211,6 +216,10 @@ def _blank(row: D, where: D, value: int) -> None:
 def _nothing(dtype: torch.dtype) -> int:
     """The previous action where an episode starts."""
     return 0 if dtype.is_floating_point else NO_ACTION
+
+
+def _as_it_is(obs: D) -> D:
+    return obs
 
 
 def _copy(row: D) -> D:

@@ -53,6 +53,9 @@ class WorkerSpec:
     actor_id: int
     generation: int = 0
     """How many times this actor was replaced; a replacement draws other episodes."""
+    codes: bool = False
+    """Hand over `Agent.codes` in the place of observations, if the agent gives them: what a frozen encoder makes of an
+    observation is the same for the learner, and small."""
     greedy: bool = False
     """Take the likeliest action instead of sampling the policy (evaluation only)."""
     objective: Objective | None = None
@@ -161,6 +164,7 @@ class RolloutWorker:
         self.env = registry.make_vector(spec.task, spec.num_envs, **spec.task_options)
         self.agent = Agent(agent_spec(self.env, spec.model)).eval()
         self.params_version = -1
+        self._code = self._codes if spec.codes and self.agent.gives_codes else None
         self._acting = spec.acting(self.agent)
         self._types = dict(told_of(self.env, self.agent))
         self._gradients = None if spec.objective is None else GradientMaker(self.agent, spec.objective)
@@ -204,7 +208,7 @@ class RolloutWorker:
         """
         started = time.perf_counter()
         length, env, memory, acting = self.spec.unroll_length, self.env, self.memory, self._acting
-        record = Recorder(length, self._episodes, self._types, Tensor.numpy, HOST)
+        record = Recorder(length, self._episodes, self._types, Tensor.numpy, HOST, self._code)
         initial_state = self._state
         noise = self.agent.policy.noise((length, self.spec.num_envs), self._generator, self.spec.greedy)
         acting.begin(record.seen, noise, initial_state)
@@ -244,6 +248,9 @@ class RolloutWorker:
         gradient = None if self._gradients is None else self._gradients(trajectory, acting, self._env_steps)
         report = UnrollReport.of(self.spec, self.params_version, finished, env_s, time.perf_counter() - started)
         return Unroll(trajectory, {**info, "first": on_host(trajectory.first)}, report, gradient)
+
+    def _codes(self, obs: Array) -> Array:
+        return self.agent.codes(torch.from_numpy(obs)).numpy()
 
     @property
     def _notes(self) -> Mapping[str, Array]:

@@ -38,7 +38,7 @@ class Seen(NamedTuple):
     """What an agent gets in a step: leading axes are [B], or [T, B] for an unroll."""
 
     obs: Tensor
-    """[B, ...]"""
+    """[B, ...], or `Agent.codes` of it, [B, F]."""
     prev_action: Tensor
     """[B, ...] as the policy's actions; where an episode starts NO_ACTION, of a `Box` zeros."""
     prev_reward: Tensor
@@ -166,9 +166,21 @@ class Agent(nn.Module):
         return Inputs(features, action, reward, self.recalled(seen.recall) if self.has_memory else reward[..., :0])
 
     def features(self, obs: Tensor) -> Tensor:
-        """What of observations [N, ...] enters the core, [N, F]."""
-        features: Tensor = self.norm(self.encoder(obs))
+        """What of observations [N, ...], or of their `codes`, enters the core, [N, F]."""
+        coded = self.gives_codes and obs.shape[1:] != self.spec.obs_shape
+        features: Tensor = self.norm(obs if coded else self.encoder(obs))
         return features
+
+    @property
+    def gives_codes(self) -> bool:
+        """Whether observations may be replaced by `codes`: of a frozen encoder, if the two differ in shape."""
+        return self.spec.model.encoder_frozen and self.spec.obs_shape != (self.encoder.output_size,)
+
+    @torch.no_grad()
+    def codes(self, obs: Tensor) -> Tensor:
+        """What the encoder makes of observations [N, ...]: [N, F]."""
+        codes: Tensor = self.encoder(obs)
+        return codes
 
     def recalled(self, recall: Sequence[Tensor]) -> Tensor:
         """The one cell state [..., H] that a memory's answer amounts to (only of an agent that `has_memory`)."""

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+PART = 64
+"""Pictures that are encoded at once where there is a choice: more do not stay in a CPU's caches."""
+
 KERNELS = ((8, 4), (4, 2), (3, 1))
 """Size and stride of `conv`'s layers: two are the shallow network of A3C (Mnih et al. 2016) and IMPALA, three that of
 DQN (Mnih et al. 2015)."""
@@ -47,6 +50,8 @@ class Pixels(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """[N, H, W, C], uint8 or a float in 0..1 -> [N, F]."""
+        if len(obs) > PART and obs.device.type == "cpu" and not torch.is_grad_enabled():
+            return torch.cat([self(part) for part in obs.split(PART)])
         pictures = obs.permute(0, 3, 1, 2)
         if pictures.dtype == torch.uint8:
             # Straight to what autocast computes in: bfloat16 holds each of 0..255 exactly, in half the memory.

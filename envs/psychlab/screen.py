@@ -27,6 +27,9 @@ from .view import View
 
 _CORE = "core."
 
+_PART = 64
+"""Views that are drawn at once on the CPU: more do not stay in its caches."""
+
 
 class Screen(TensorTask):
     """B episodes. Observation: the view [size, size, 3], uint8. Actions: see `actions_of`.
@@ -121,6 +124,12 @@ class Screen(TensorTask):
 
     def draw(self, view: View, rows: Tensor | None = None) -> Tensor:
         """As `observe`, by a view of another size."""
+        if view.may_look and self.num_envs > _PART:
+            rows = torch.arange(self.num_envs) if rows is None else rows
+            return torch.cat([self._draw(view, part) for part in rows.split(_PART)])
+        return self._draw(view, rows)
+
+    def _draw(self, view: View, rows: Tensor | None) -> Tensor:
         machine, state = self.machine, self.machine.state
         gaze, side = machine.gaze(), machine.rewarded_side()
         shown = (state.display, side, self.theme, state.frame, state.score)

@@ -32,6 +32,7 @@ def worker_specs(config: TrainConfig) -> list[WorkerSpec]:
             unroll_length=config.algo.played_steps,
             seed=config.seed,
             actor_id=actor_id,
+            codes=not config.algo.maml.steps,
             objective=objective,
             adaptation=config.algo if config.algo.maml.steps else None,
         )

@@ -154,8 +154,8 @@ def config_for(model, algo=None, **changes):
 
 
 def worker_for(model=SMALL, **changes):
-    fields = {"num_envs": 4, "unroll_length": 12, "seed": 0, "actor_id": 0} | changes
-    return RolloutWorker(WorkerSpec(task="pictures:TASK", task_options={}, model=model, **fields))
+    fields = {"task_options": {}, "num_envs": 4, "unroll_length": 12, "seed": 0, "actor_id": 0} | changes
+    return RolloutWorker(WorkerSpec(task="pictures:TASK", model=model, **fields))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
@@ -247,6 +247,55 @@ def test_a_frozen_encoder_costs_no_backward_pass():
     assert len(learner.parameters_vector()) == everything  # actors get all of it
     with pytest.raises(ValueError, match="encoder 'none' has no weights to load or to freeze"):
         Agent(AgentSpec((3,), discrete(2), ModelConfig(encoder_frozen=True)))
+
+
+FROZEN = dataclasses.replace(SMALL, encoder_frozen=True, layer_norm=True)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_codes_of_a_frozen_encoder_take_the_place_of_what_was_seen(cut):
+    """The same episodes are played, and the learner makes the same of them: from less than a tenth of the bytes."""
+    played, losses = {}, {}
+    for codes in (False, True):
+        worker = worker_for(FROZEN, codes=codes, task_options={"cut": cut})
+        learner = Learner(worker.agent.spec, AlgorithmConfig(), 1000, 0, "cpu")
+        worker.load(*learner.published())
+        worker.unroll()
+        played[codes] = worker.unroll().trajectory
+        losses[codes] = learner.update(learner.stage([played[codes]]))
+    seen, coded = played[False], played[True]
+    assert seen.obs.dtype == np.uint8
+    assert coded.obs.shape == (13, 4, FROZEN.encoder_sizes[-1])
+    for name in ("action", "reward", "first", "prev_action", "behaviour_logp"):
+        assert np.array_equal(getattr(seen, name), getattr(coded, name)), name
+    assert (seen.last is None) != cut
+    encoder = worker.agent.encoder
+    pairs = [(seen, coded)] + ([(seen.last, coded.last)] if cut else [])
+    for whole, short in pairs:
+        made = encoder(torch.from_numpy(whole.obs).flatten(0, -4)).unflatten(0, whole.obs.shape[:-3])
+        torch.testing.assert_close(torch.from_numpy(short.obs), made)
+    for name, number in losses[False].items():
+        if name.startswith("loss/"):
+            assert losses[True][name] == pytest.approx(number, rel=1e-4, abs=1e-5), name
+
+
+def test_a_worker_that_gives_codes_goes_on_where_it_was():
+    worker, other = (worker_for(FROZEN, codes=True) for _ in range(2))
+    version, vector, steps = Learner(worker.agent.spec, AlgorithmConfig(), 1000, 5, "cpu").published()
+    worker.load(version, vector, steps)
+    worker.unroll()
+    other.restore(*worker.state())
+    other.load(version, vector, steps)
+    expected, again = worker.unroll().trajectory, other.unroll().trajectory
+    assert np.array_equal(again.obs, expected.obs)
+    assert np.array_equal(again.action, expected.action)
+
+
+def test_only_a_frozen_encoder_whose_codes_are_told_from_observations_gives_any():
+    assert worker_for(SMALL, codes=True).unroll().trajectory.obs.dtype == np.uint8
+    for width, given in ((3, False), (4, True)):
+        model = ModelConfig(encoder="mlp", encoder_sizes=(width,), encoder_frozen=True)
+        assert Agent(AgentSpec((3,), discrete(2), model)).gives_codes == given
 
 
 def test_encoders_that_do_not_fit_say_what_differs(tmp_path):

@@ -17,6 +17,7 @@ SIDE = 20
 @dataclass(frozen=True)
 class PicturesSettings:
     trials: int = 5
+    cut: bool = False  # off at the end, in place of an end
 
 
 class PicturesEnv(VectorTask):
@@ -57,7 +58,8 @@ class PicturesEnv(VectorTask):
         }
         self._trial += 1
         self._right = self.rng.integers(0, 2, size=self.num_envs)
-        return reward, self._trial >= self.settings.trials, ~everywhere, info
+        over = self._trial >= self.settings.trials
+        return reward, over & (not self.settings.cut), over & self.settings.cut, info
 
     def _render_rgb(self):
         return np.zeros((40, 30, 3), dtype=np.uint8)
