@@ -23,7 +23,7 @@ from ..envs.vector import EnvironmentFaultError
 from ..learner.batch import DeviceError
 from ..learner.checkpoint import DamagedCheckpointError, NoCheckpointError
 from ..learner.learner import NonFiniteLossError
-from ..learner.pretrained import PretrainedEncoderError
+from ..learner.pretrained import PretrainedError
 from ..learner.pretraining import NonFinitePretrainingError
 from ..learner.snapshot import DifferentAgentError
 from .composing import explained
@@ -39,7 +39,7 @@ _WRONG_INPUT = (
     DifferentAgentError,
     NoCheckpointError,
     NotARunFolderError,
-    PretrainedEncoderError,
+    PretrainedError,
     StorageError,
     TaskUnavailableError,
 )

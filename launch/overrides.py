@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-PATHS = ("run", "run.folder", "resume", "out", "data", "trials", "folder", "model.encoder_from", "bench.out")
+PATHS = (
+    *("run", "run.folder", "resume", "out", "data", "trials", "folder", "bench.out"),
+    *("model.weights_from", "model.encoder_from"),
+)
 """Settings whose values are taken as they are."""
 
 ADDED = {

@@ -152,9 +152,15 @@ class Learner:
         }
         return metrics
 
-    def load_encoder(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from an encoder that was trained before (`learner.pretrained`); before the first update."""
-        self.agent.encoder.load_state_dict(tensors)
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Start from weights that were trained before (`learner.pretrained`), by the agent's names; the others stay.
+
+        Before the first update.
+
+        Raises:
+            RuntimeError: for a name, or a shape, that the agent does not have.
+        """
+        self.agent.load_state_dict({**self.agent.state_dict(), **tensors})
 
     def published(self) -> Published:
         """Parameters and counters for those who act."""

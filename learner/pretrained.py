@@ -1,4 +1,4 @@
-"""Encoders that were trained before: written by `prefrontal pretrain`, or taken out of another run's checkpoint.
+"""Weights that were trained before: an encoder of `prefrontal pretrain`, or what is in another run's checkpoint.
 
 An encoder's file is a checkpoint (`learner.checkpoint`) that holds nothing but the encoder's tensors and a description
 of them, `EncoderSpec`.
@@ -19,11 +19,11 @@ from ..models.encoders import EncoderName
 from . import snapshot
 from .checkpoint import Checkpoint, CheckpointFolder, read, write
 
-PREFIX = "encoder."
+AGENT, PREFIX = "agent.", "encoder."
 
 
-class PretrainedEncoderError(ValueError):
-    """There is no such encoder, or it does not fit; the message says what differs."""
+class PretrainedError(ValueError):
+    """There are no such weights, or they do not fit; the message says what differs."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +58,11 @@ def read_encoder(source: str, wanted: EncoderSpec) -> dict[str, Tensor]:
         wanted: what it has to be.
 
     Raises:
-        PretrainedEncoderError: if there is nothing, or another encoder than the one wanted.
+        PretrainedError: if there is nothing, or another encoder than the one wanted.
         DamagedCheckpointError: if the file is damaged.
         NoCheckpointError: if the run has no whole checkpoint.
     """
-    path = Path(source).expanduser()
-    if path.is_dir():
-        checkpoints = CheckpointFolder(path / "checkpoints")
-        if not checkpoints.folder.is_dir():
-            raise PretrainedEncoderError(
-                f"model.encoder_from={source} is a folder without checkpoints: give a run's folder, or the file "
-                "encoder.safetensors that `prefrontal pretrain` wrote"
-            )
-        checkpoint, path, _ = checkpoints.newest()
-    elif path.is_file():
-        checkpoint = read(path)
-    else:
-        raise PretrainedEncoderError(
-            f"model.encoder_from={source}: there is no such file or folder (`prefrontal pretrain` writes "
-            "encoder.safetensors; a run's folder lends its newest checkpoint's encoder)"
-        )
+    checkpoint, path = _found("model.encoder_from", source, "or the file encoder.safetensors that `pretrain` wrote")
     found, prefix = _described(checkpoint)
     if found != wanted:
         differ = [
@@ -89,15 +74,68 @@ def read_encoder(source: str, wanted: EncoderSpec) -> dict[str, Tensor]:
             )
             if getattr(found, name) != getattr(wanted, name)
         ]
-        raise PretrainedEncoderError(
+        raise PretrainedError(
             f"{path} holds another encoder than this run asks for (saved -> asked for):\n  " + "\n  ".join(differ)
         )
     return {k.removeprefix(prefix): v for k, v in checkpoint.tensors.items() if k.startswith(prefix)}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What another agent lends a new one."""
+
+    tensors: Mapping[str, Tensor]
+    """By the names of `Agent.state_dict`."""
+    anew: tuple[str, ...] = ()
+    """What starts anew: a readable name each, with the shapes where they differ."""
+
+
+def read_weights(source: str, agent: nn.Module) -> Weights:
+    """Every tensor of another run's agent that this one has by the same name and in the same shape.
+
+    Args:
+        source: the run's folder, whose newest checkpoint is taken, or one checkpoint.
+        agent: the new one.
+
+    Raises:
+        PretrainedError: if there is nothing, or no matrix of weights fits.
+        DamagedCheckpointError: if the file is damaged.
+        NoCheckpointError: if the run has no whole checkpoint.
+    """
+    checkpoint, path = _found("model.weights_from", source, "or one of its checkpoints")
+    saved = {k.removeprefix(AGENT): tensor for k, tensor in checkpoint.tensors.items() if k.startswith(AGENT)}
+    fitting, anew = {}, []
+    for name, own in agent.state_dict().items():
+        if name not in saved:
+            anew.append(name)
+        elif saved[name].shape != own.shape:
+            anew.append(f"{name} {list(saved[name].shape)} -> {list(own.shape)}")
+        else:
+            fitting[name] = saved[name]
+    if not any(tensor.dim() > 1 for tensor in fitting.values()):
+        raise PretrainedError(f"{path} holds no agent of which any matrix fits this one (model.weights_from={source})")
+    return Weights(fitting, tuple(anew))
+
+
+def _found(setting: str, source: str, otherwise: str) -> tuple[Checkpoint, Path]:
+    """The checkpoint that a path leads to, and its own path."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        checkpoints = CheckpointFolder(path / "checkpoints")
+        if not checkpoints.folder.is_dir():
+            raise PretrainedError(
+                f"{setting}={source} is a folder without checkpoints: give a run's folder, {otherwise}"
+            )
+        checkpoint, path, _ = checkpoints.newest()
+        return checkpoint, path
+    if path.is_file():
+        return read(path), path
+    raise PretrainedError(f"{setting}={source}: there is no such file or folder; give a run's folder, {otherwise}")
 
 
 def _described(checkpoint: Checkpoint) -> tuple[EncoderSpec, str]:
     """What encoder a file holds, and what its tensors' names begin with."""
     saved = checkpoint.scalars.get("encoder")
     if saved is None:
-        return EncoderSpec.of(snapshot.agent_of(checkpoint)), f"agent.{PREFIX}"
+        return EncoderSpec.of(snapshot.agent_of(checkpoint)), AGENT + PREFIX
     return EncoderSpec(saved["name"], tuple(saved["sizes"]), tuple(saved["obs_shape"])), PREFIX

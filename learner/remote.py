@@ -101,10 +101,10 @@ class RemoteLearner:
         with self._in_use:
             return self._learner.published()
 
-    def load_encoder(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """See `Learner.load_encoder`."""
+    def load_weights(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """See `Learner.load_weights`."""
         with self._in_use:
-            self._learner.load_encoder(tensors)
+            self._learner.load_weights(tensors)
 
     def rejected_batch(self) -> dict[str, Array]:
         """The first batch that `update` raised `NonFiniteLossError` for; empty if none."""

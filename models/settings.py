@@ -23,6 +23,8 @@ class ModelConfig:
     core: CoreName = "lstm"
     hidden_sizes: Many[Count] = (48,)
     learned_initial_state: bool = False
+    weights_from: Text | None = None
+    """Another run whose agent lends its weights, as far as they fit, see `learner.pretrained`; None: all at random."""
     encoder: EncoderName = "none"
     encoder_sizes: Many[Count] = ()
     encoder_from: Text | None = None

@@ -72,7 +72,7 @@ class RayEngine:
         checkpoint: to go on from.
         stopping: is asked while waiting; True ends the wait.
         start_actor: see `ActorPool`.
-        encoder: the encoder's first weights (`learner.pretrained`), where there is no checkpoint.
+        weights: the agent's first weights (`learner.pretrained`), where there is no checkpoint.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class RayEngine:
         checkpoint: Checkpoint | None,
         stopping: Callable[[], bool],
         start_actor: Callable[[WorkerSpec], Any] | None = None,
-        encoder: Mapping[str, Tensor] | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self._encoder = encoder
+        self._weights = weights
         self._stopping = stopping
         self._folder = folder
         self._checkpoints = CheckpointFolder(folder / "checkpoints", config.run.keep_checkpoints)
@@ -99,7 +99,7 @@ class RayEngine:
         self._node = str(ray.get_runtime_context().get_node_id())
         self._learner = LearnerProcess(config, self._node)
         self._pool.begin()  # processes take seconds to start: all at once
-        self._publish_anew(self._learner.begin(checkpoint, encoder))
+        self._publish_anew(self._learner.begin(checkpoint, weights))
         if checkpoint is not None:
             self._restore_workers(checkpoint)
 
@@ -178,7 +178,7 @@ class RayEngine:
                 checkpoint = None
             self._learner = LearnerProcess(self._config, self._node)
             try:
-                self._publish_anew(self._learner.begin(checkpoint, self._encoder))
+                self._publish_anew(self._learner.begin(checkpoint, self._weights))
             except LearnerFailedError as another:
                 error = another
                 continue

@@ -96,8 +96,8 @@ class LearnerProcess:
             agent_for(config), config.algo, config.run.env_steps, config.seed, run.device, run.bf16
         )
 
-    def begin(self, checkpoint: Checkpoint | None, encoder: Mapping[str, Tensor] | None) -> Broadcast:
-        """Wait until it stands, with a checkpoint's state or a run's first encoder; the parameters to begin with.
+    def begin(self, checkpoint: Checkpoint | None, weights: Mapping[str, Tensor] | None) -> Broadcast:
+        """Wait until it stands, with a checkpoint's state or a run's first weights; the parameters to begin with.
 
         Raises:
             LearnerFailedError: if it dies, or hangs; a process that starts has `actors.start_timeout_s`, as the others.
@@ -110,8 +110,8 @@ class LearnerProcess:
         self.node = self._ask("did not start", standing)
         if checkpoint is not None:
             self._ask("hangs while it goes on from a checkpoint", self._handle.restore.remote(checkpoint))
-        elif encoder is not None:
-            self._ask("hangs while it loads an encoder", self._handle.load_encoder.remote(encoder))
+        elif weights is not None:
+            self._ask("hangs while it loads weights", self._handle.load_weights.remote(weights))
         published = self.parameters()
         return Broadcast(published[0], ray.put(published))
 

@@ -22,7 +22,7 @@ def open_engine(
     folder: Path,
     stop: StopRequest,
     checkpoint: Checkpoint | None = None,
-    encoder: Mapping[str, Tensor] | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> Iterator[Engine]:
     """The engine for `config.cluster`; its processes end with the block.
 
@@ -31,10 +31,10 @@ def open_engine(
         folder: of the run, for checkpoints.
         stop: is asked while the engine waits.
         checkpoint: to go on from.
-        encoder: the encoder's first weights (`learner.pretrained`), where there is no checkpoint.
+        weights: the agent's first weights (`learner.pretrained`), where there is no checkpoint.
     """
     if config.cluster == "none":
-        with contextlib.closing(SerialEngine(config, folder, checkpoint, encoder)) as serial:
+        with contextlib.closing(SerialEngine(config, folder, checkpoint, weights)) as serial:
             yield serial
         return
     # Importing Ray takes a second that one-process runs do not need.
@@ -49,7 +49,7 @@ def open_engine(
     try:
         with store_errors(config):
             with console.status("starting actors"):
-                engine = RayEngine(config, folder, checkpoint, stop, encoder=encoder)
+                engine = RayEngine(config, folder, checkpoint, stop, weights=weights)
             try:
                 yield engine
             finally:

@@ -30,7 +30,7 @@ class SerialEngine:
         config: of the run.
         folder: of the run, for a batch that made no finite loss.
         checkpoint: to go on from.
-        encoder: the encoder's first weights (`learner.pretrained`), where there is no checkpoint.
+        weights: the agent's first weights (`learner.pretrained`), where there is no checkpoint.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SerialEngine:
         config: TrainConfig,
         folder: Path,
         checkpoint: Checkpoint | None,
-        encoder: Mapping[str, torch.Tensor] | None = None,
+        weights: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         use_one_core()
         self._config = config
@@ -55,8 +55,8 @@ class SerialEngine:
         if checkpoint is not None:
             snapshot.restore(self._learner, checkpoint)
             self._restore_workers(checkpoint)
-        elif encoder is not None:
-            self._learner.load_encoder(encoder)
+        elif weights is not None:
+            self._learner.load_weights(weights)
         self._handoff: Handoff[tuple[Result, UnrollReport]] = Handoff(batch_unrolls(config))
         self._published = deque([self._publish()], maxlen=config.actors.lag_updates + 1)
         self._window: deque[Mapping[str, Array]] = deque(maxlen=WINDOW)

@@ -15,7 +15,7 @@ from ...conf.checking import shown
 from ...envs import registry
 from ...learner.batch import resolve_device
 from ...learner.checkpoint import Checkpoint
-from ...learner.pretrained import EncoderSpec, read_encoder
+from ...learner.pretrained import PREFIX, EncoderSpec, read_encoder, read_weights
 from ...learner.reward_prediction import RewardPrediction
 from ...learner.snapshot import agent_of
 from ...models.agent import Agent, describe_difference
@@ -43,8 +43,9 @@ class Start:
 
     checkpoint: Checkpoint | None = None
     """To go on from."""
-    encoder: Mapping[str, Tensor] | None = None
-    """Of `model.encoder_from`; None where there is a checkpoint, which has the encoder as it is by now."""
+    weights: Mapping[str, Tensor] | None = None
+    """Of `model.weights_from` and `model.encoder_from`; None where there is a checkpoint, which has them as they are by
+    now."""
 
 
 def prepare(composed: DictConfig, job: Job) -> tuple[TrainConfig, RunFolder, Start, Mirror | None]:
@@ -52,18 +53,18 @@ def prepare(composed: DictConfig, job: Job) -> tuple[TrainConfig, RunFolder, Sta
 
     Raises:
         ConfigError: for a bad setting, or for a resume that asks for another agent or task than the saved one.
-        PretrainedEncoderError: if `model.encoder_from` leads to no encoder of this network.
+        PretrainedError: if `model.weights_from` or `model.encoder_from` lead to nothing that fits this network.
         StorageError: for a URL that cannot be used.
     """
     found = run_to_resume(composed)
     if found is None:
         config = _without_rays_beside_each_other(train_config(composed), job)
         check(config)
-        encoder = _pretrained_encoder(config)
+        weights = _pretrained(config)
         folder, mirror = _new_run(config, job, always_this=composed.resume == AUTO)
         folder.write_config(composed)
         folder.write_provenance(job.command)
-        return config, folder, Start(encoder=encoder), mirror
+        return config, folder, Start(weights=weights), mirror
     folder, mirror = _opened_run(found, str(OmegaConf.select(composed, "run.folder")))
     merged = settings_to_go_on_with(folder.read_config(), composed, job)
     config = _without_rays_beside_each_other(train_config(merged), job)
@@ -108,13 +109,22 @@ def _opened_run(found: str, asked_for: str) -> tuple[RunFolder, Mirror | None]:
     return RunFolder(folder.path, mirror.storage.url), mirror
 
 
-def _pretrained_encoder(config: TrainConfig) -> dict[str, Tensor] | None:
-    source = config.model.encoder_from
-    if source is None:
-        return None
-    tensors = read_encoder(source, EncoderSpec.of(agent_for(config)))
-    console.print(f"encoder      {source}{' (frozen)' if config.model.encoder_frozen else ''}", style="dim")
-    return tensors
+def _pretrained(config: TrainConfig) -> dict[str, Tensor] | None:
+    model, spec = config.model, agent_for(config)
+    tensors: dict[str, Tensor] = {}
+    if model.weights_from is not None:
+        lent = read_weights(model.weights_from, Agent(spec))
+        tensors |= lent.tensors
+        console.print(
+            f"weights      {model.weights_from} ({len(tensors)} of {len(tensors) + len(lent.anew)})", style="dim"
+        )
+        for name in lent.anew:
+            console.print(f"  anew       {name}", style="dim")
+    if model.encoder_from is not None:
+        encoder = read_encoder(model.encoder_from, EncoderSpec.of(spec))
+        tensors |= {PREFIX + name: tensor for name, tensor in encoder.items()}
+        console.print(f"encoder      {model.encoder_from}{' (frozen)' if model.encoder_frozen else ''}", style="dim")
+    return tensors or None
 
 
 def check(config: TrainConfig) -> None:

@@ -52,7 +52,7 @@ def _train(config: TrainConfig, folder: RunFolder, start: Start, mirror: Mirror 
     """Train, evaluate, draw, report; False after a stop that was asked for."""
     stop = StopRequest(told_by=told_by)
     with stop:
-        with open_engine(config, folder.path, stop, start.checkpoint, start.encoder) as engine:
+        with open_engine(config, folder.path, stop, start.checkpoint, start.weights) as engine:
             training = Training(config, folder, engine, start.checkpoint, mirror)
             finished = training.run(stop)
         if not finished:

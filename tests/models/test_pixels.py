@@ -23,7 +23,7 @@ from prefrontal.learner.algorithm import AlgorithmConfig, OptimizerConfig, Sched
 from prefrontal.learner.batch import make_batch
 from prefrontal.learner.checkpoint import CheckpointFolder
 from prefrontal.learner.learner import Learner
-from prefrontal.learner.pretrained import EncoderSpec, PretrainedEncoderError, read_encoder, write_encoder
+from prefrontal.learner.pretrained import EncoderSpec, PretrainedError, read_encoder, write_encoder
 from prefrontal.models.agent import Agent, AgentSpec, ModelConfig, Seen
 from prefrontal.models.encoders import make_encoder
 from prefrontal.models.policy import discrete
@@ -219,7 +219,8 @@ def test_a_copied_encoder_stays_or_moves(tmp_path, frozen):
     )
     config = dataclasses.replace(config_for(model), seed=5)
     encoder = read_encoder(model.encoder_from, EncoderSpec.of(agent_for(config)))
-    engine = SerialEngine(config, tmp_path / "new", None, encoder)
+    weights = {f"encoder.{name}": tensor for name, tensor in encoder.items()}
+    engine = SerialEngine(config, tmp_path / "new", None, weights)
     first, _ = state_of(engine)
     for _ in range(3):
         engine.step()
@@ -308,11 +309,11 @@ def test_encoders_that_do_not_fit_say_what_differs(tmp_path):
         (EncoderSpec("conv", (4, 4, 9), (20, 20, 3)), r"model.encoder_sizes: \(4, 4, 8\) -> \(4, 4, 9\)"),
         (EncoderSpec("conv", (4, 4, 8), (24, 20, 3)), r"observation: \(20, 20, 3\) -> \(24, 20, 3\)"),
     ):
-        with pytest.raises(PretrainedEncoderError, match=message):
+        with pytest.raises(PretrainedError, match=message):
             read_encoder(str(path), wanted)
-    with pytest.raises(PretrainedEncoderError, match="there is no such file or folder"):
+    with pytest.raises(PretrainedError, match="there is no such file or folder"):
         read_encoder(str(tmp_path / "nowhere"), spec)
-    with pytest.raises(PretrainedEncoderError, match="a folder without checkpoints"):
+    with pytest.raises(PretrainedError, match="a folder without checkpoints"):
         read_encoder(str(tmp_path), spec)
 
 
@@ -322,8 +323,9 @@ def test_ray_learners_start_from_the_encoder_and_so_do_those_in_their_place(ray_
     torch.manual_seed(7)
     spec = EncoderSpec("conv", SMALL.encoder_sizes, (20, 20, 3))
     given = make_encoder(spec.name, spec.obs_shape, spec.sizes)
+    weights = {f"encoder.{name}": tensor for name, tensor in given.state_dict().items()}
     agent = Agent(AgentSpec((20, 20, 3), discrete(2), SMALL))
-    engine = RayEngine(config_for(SMALL), tmp_path, None, lambda: False, encoder=given.state_dict())
+    engine = RayEngine(config_for(SMALL), tmp_path, None, lambda: False, weights=weights)
 
     def encoder_of(vector):
         from prefrontal.models.flat import load_vector, to_vector
