@@ -20,7 +20,8 @@ class TwoSides(VectorTask):
     With `fixation` a trial has two steps: the cue alone, which wants the third action, then the sides. Another action
     on the cue costs `penalty`, and the trial goes on. A side that is not there, or a fixation where a side was due,
     costs `penalty`, and the trial is over. In `info`, `choice` is -1 where no side was chosen; `reward` is what the
-    trial's last step brought, `fixated` (where a subclass declares it) whether the cue was answered as it should be.
+    trial's last step brought, `fixated` whether the cue was answered as it should be. Only what a subclass declares is
+    told.
 
     A subclass sets `_length`, writes `_begin` (which calls this one's) and the hooks below.
     """
@@ -41,6 +42,9 @@ class TwoSides(VectorTask):
 
     # Hooks -------------------------------------------------------------------------------------------------
 
+    def _begin_trial(self, drawn: tuple[Array, ...]) -> None:
+        """Called in a trial's first step with what `_draw` drew for that step before its last array."""
+
     def _there(self) -> Mask:
         """Which sides this trial has, [B, 2]: one at least."""
         return np.ones((self.num_envs, 2), dtype=bool)
@@ -55,7 +59,7 @@ class TwoSides(VectorTask):
         raise NotImplementedError
 
     def _told(self, action: Array) -> dict[str, Array]:
-        """What `info` says beside `trial`, `trial_done`, `choice`, `reward` and `fixated`."""
+        """What `info` says beside `trial`, `trial_done`, `choice`, `reward`, `fixated`; before what the step does."""
         raise NotImplementedError
 
     # VectorTask's ------------------------------------------------------------------------------------------
@@ -76,9 +80,11 @@ class TwoSides(VectorTask):
         return obs
 
     def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        (uniform,) = self._next_draws()
-        told = self._told(action)
+        *drawn, uniform = self._next_draws()
         fixates = self._fixating[0]
+        if fixates or not self._fixation:
+            self._begin_trial(tuple(drawn))
+        told = self._told(action)
         if fixates:
             choice = np.full(self.num_envs, -1, dtype=np.int8)
             self._fixated = action == FIXATE
@@ -94,16 +100,15 @@ class TwoSides(VectorTask):
             "trial_done": self._nowhere if fixates else self._everywhere,
             "choice": choice,
             "reward": reward,
+            "fixated": self._fixated,
             **told,
         }
-        if "fixated" in self.info_spec:
-            info["fixated"] = self._fixated
         self._total += reward
         self._last = reward
         if not fixates:
             self._trial = self._trial + 1
         self._fixating = np.full(self.num_envs, self._fixation and not fixates)
-        return reward, self._trial >= self._length, self._nowhere, info
+        return reward, self._trial >= self._length, self._nowhere, {name: info[name] for name in self.info_spec}
 
     def _shown_trial(self) -> str:
         length = int(self._length[0])

@@ -11,11 +11,10 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
-from gymnasium.spaces import Box, Discrete
 
 from ...conf.settings import LARGEST_RECORDED, NonNegative, Probability, settings
-from ..two_sides import FIXATE
-from ..vector import Array, Mask, VectorTask, constant
+from ..two_sides import FIXATE, TwoSides
+from ..vector import Array, Mask, constant
 
 Trial = Annotated[int, Ge(2), Le(LARGEST_RECORDED)]
 
@@ -44,13 +43,12 @@ class InferredValueSettings:
             )
 
 
-class InferredValueEnv(VectorTask):
-    """B episodes. Observation: one-hot [3] of (left target, right target, fixation cue).
+class InferredValueEnv(TwoSides):
+    """B episodes, trials of one target after central fixation; see `TwoSides`.
 
-    A trial has two steps: the cue alone, which wants the third action, then the target, which wants its side. Another
-    action costs `penalty`; on the cue the trial goes on. In `info`, `reward` is what the trial's last step brought,
-    `rewarded` whether the target is the one with the reward, `reversed` whether the roles changed before this trial,
-    `valid` whether target (and `fixated`, whether cue) were answered as they should be.
+    In `info`, `target` is the side of the trial's one (0 left, 1 right), `rewarded` whether it is the one with the
+    reward, `reversed` whether the roles changed before this trial, `valid` whether the step (and `fixated`, whether the
+    cue) was answered as it should be.
     """
 
     info_spec: ClassVar = {
@@ -68,92 +66,49 @@ class InferredValueEnv(VectorTask):
     phases = ("fixation", "target")
 
     def __init__(self, settings: InferredValueSettings, num_envs: int, render_mode: str | None = None) -> None:
-        super().__init__(num_envs, render_mode)
+        super().__init__(num_envs, render_mode, fixation=True, penalty=settings.penalty)
         self.settings = settings
-        self._set_spaces(Box(0.0, 1.0, (3,), np.float32), Discrete(3))
-        self._views = constant(np.eye(3, dtype=np.float32))
-        self._trial = np.zeros(num_envs, dtype=np.int32)
-        self._shown = np.full(num_envs, FIXATE, dtype=np.int8)
-        """Entry of the observation; all rows are in the same step of a trial, since episodes have one length."""
+        self._length[:] = settings.trials
+        self._sides = constant(np.eye(2, dtype=bool))
+        self._target = np.zeros(num_envs, dtype=np.int8)
         self._rewarded_side = np.zeros(num_envs, dtype=np.int8)
         self._reversal = np.zeros(num_envs, dtype=np.int32)
         """The trial (from 0) of the one reversal."""
         self._reversed = np.zeros(num_envs, dtype=bool)
-        self._fixated = np.ones(num_envs, dtype=bool)
-        self._total, self._last = np.zeros(num_envs, dtype=np.float32), np.zeros(num_envs, dtype=np.float32)
-        """Return so far and last reward, for rendering."""
 
     def _begin(self, which: Mask) -> None:
+        super()._begin(which)
         count, settings = int(which.sum()), self.settings
-        self._trial = np.where(which, np.int32(0), self._trial)
-        self._shown = np.where(which, np.int8(FIXATE), self._shown)
         self._rewarded_side = self._rewarded_side.copy()
         self._rewarded_side[which] = self.rng.integers(2, size=count, dtype=np.int8)
         if not settings.hazard:
             reversal = self.rng.integers(settings.earliest - 1, settings.latest, size=count, dtype=np.int32)
             self._reversal[which] = reversal
         self._reversed = self._reversed & ~which
-        self._total[which] = 0
-        self._last = np.where(which, np.float32(0), self._last)
 
     def _draw(self, steps: int) -> tuple[Array, ...]:
-        shape = (steps, self.num_envs)
-        return self.rng.integers(2, size=shape, dtype=np.int8), self.rng.random(shape, dtype=np.float32)
+        return self.rng.integers(2, size=(steps, self.num_envs), dtype=np.int8), *super()._draw(steps)
 
-    def _observe(self) -> Array:
-        obs: Array = self._views.take(self._shown, axis=0)
-        return obs
+    def _begin_trial(self, drawn: tuple[Array, ...]) -> None:
+        (self._target,) = drawn
 
-    def _advance(self, action: Array) -> tuple[Array, Mask, Mask, dict[str, Array]]:
-        side, uniform = self._next_draws()
-        fixates = self._shown[0] == FIXATE
-        valid = action == self._shown
-        target = side if fixates else self._shown
-        rewarded = target == self._rewarded_side
-        reward = np.where(valid, rewarded & (not fixates), -self.settings.penalty).astype(np.float32)
-        if fixates:
-            self._fixated = valid
-        info = {
-            "trial": self._trial,
-            "trial_done": self._nowhere if fixates else self._everywhere,
-            "target": target,
-            "rewarded": rewarded,
+    def _there(self) -> Mask:
+        there: Mask = self._sides[self._target]
+        return there
+
+    def _choose(self, chosen: Mask, uniform: Array) -> tuple[Array, Array]:  # noqa: ARG002
+        paid = self._target == self._rewarded_side
+        hazard = self.settings.hazard
+        self._reversed = uniform < hazard if hazard else self._trial + 1 == self._reversal
+        self._rewarded_side = self._rewarded_side ^ self._reversed
+        return self._target, paid
+
+    def _told(self, action: Array) -> dict[str, Array]:
+        return {
+            "target": self._target,
+            "rewarded": self._target == self._rewarded_side,
             "reversed": self._reversed,
             "rewarded_side": self._rewarded_side,
             "action": action.astype(np.int8),
-            "reward": reward,
-            "fixated": self._fixated,
-            "valid": valid,
+            "valid": action == np.where(self._fixating, FIXATE, self._target),
         }
-        self._total += reward
-        self._last = reward
-        self._shown = target if fixates else np.full_like(self._shown, FIXATE)
-        if not fixates:
-            self._next_trial(uniform)
-        return reward, self._trial >= self.settings.trials, self._nowhere, info
-
-    def _next_trial(self, uniform: Array) -> None:
-        self._trial = self._trial + 1
-        hazard = self.settings.hazard
-        self._reversed = uniform < hazard if hazard else self._trial == self._reversal
-        self._rewarded_side = self._rewarded_side ^ self._reversed
-
-    def _shown_trial(self) -> str:
-        return f"trial {min(int(self._trial[0]) + 1, self.settings.trials)} of {self.settings.trials}"
-
-    def _render_ansi(self) -> str:
-        place = ("[left]", "[right]", "fixate the cross")[self._shown[0]]
-        return f"{self._shown_trial()}   {place}   last {self._last[0]:+g}   total {self._total[0]:g}"
-
-    def _render_rgb(self) -> Array:
-        from ..canvas import Canvas
-
-        canvas = Canvas(400, 300)
-        for side, x in enumerate((80, 320)):
-            canvas.disc(x, 150, 40, (150, 178, 226) if self._shown[0] == side else (235, 235, 238))
-            canvas.text(x, 150, ("left", "right")[side], 16)
-        if self._shown[0] == FIXATE:
-            canvas.text(200, 150, "+", 48)
-        canvas.text(200, 36, self._shown_trial())
-        canvas.text(200, 268, f"total {self._total[0]:g}   (last: {self._last[0]:+g})")
-        return canvas.pixels
