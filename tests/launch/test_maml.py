@@ -1,14 +1,11 @@
-"""Whole trainings with MAML: repeated, resumed, evaluated step by step, with an actor killed while it adapts."""
+"""Whole trainings with MAML: repeated, resumed, evaluated step by step, an actor killed in the middle of a life."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 
 import numpy as np
 import pytest
-import ray
 from PIL import Image
 from prefrontal.actors.settings import ActorsConfig
 from prefrontal.envs import registry
@@ -95,17 +92,22 @@ def config_of(seed=0, actors=2, updates=10**6, **task):
     )
 
 
-def test_an_actor_killed_while_it_adapts_is_replaced_and_updates_go_on(ray_session, tmp_path):
-    engine = RayEngine(config_of(), tmp_path, None, lambda: False)
+@pytest.mark.parametrize("phase", [0, 1], ids=["before_adaptation", "after_adaptation"])
+def test_an_actor_killed_while_it_plays_a_life_is_replaced_and_updates_go_on(ray_session, tmp_path, phase):
+    """In its second life, in the middle of a phase: of what it had played there nothing is trained on."""
+    marker, life = tmp_path / "killed", 2 * 20
+    killed = {"name": "mortal:TASK", "at_step": life + 20 * phase + 10, "marker": str(marker)}
+    engine = RayEngine(config_of(**killed), tmp_path, None, lambda: False)
     try:
-        first = [engine.step() for _ in range(3)]
-        os.kill(ray.get(engine._pool.handles()[0].ready.remote())[0], signal.SIGKILL)
-        second = [engine.step() for _ in range(4)]
+        updates = [engine.step()]
+        assert not marker.exists()
+        updates += [engine.step() for _ in range(4)]
+        assert marker.exists()
         assert engine.counters().restarts == 1
-        reports = [[report.params_version for report in update.reports] for update in first + second]
-        assert reports == [[version] * 2 for version in range(7)], "all actors play by the newest parameters"
-        assert engine.parameters().version == 7
-        assert all(report.env_steps == 4000 for update in second for report in update.reports)
+        reports = [[report.params_version for report in update.reports] for update in updates]
+        assert reports == [[version] * 2 for version in range(5)], "all actors play by the newest parameters"
+        assert engine.parameters().version == 5
+        assert all(report.env_steps == 4000 for update in updates for report in update.reports)
     finally:
         engine.close()
 
