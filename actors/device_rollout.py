@@ -22,7 +22,7 @@ from ..models.acting import TorchActing
 from ..models.agent import Agent
 from ..models.flat import Vector, load_vector
 from ..replay.trajectory import Array, LastSteps, Trajectory, on_host
-from .recorder import Episodes, Recorder
+from .recorder import Episodes, Recorder, as_it_is
 from .rollout import Unroll, UnrollReport, WorkerSpec, agent_spec, check_finite
 
 
@@ -107,7 +107,7 @@ class DeviceRollout:
         self._generator = make_generator(device)
         if self._generator is not None:
             self._generator.manual_seed(action_seed)
-        self._episodes = Episodes.begin(self.env.reset(env_seed), self.agent.policy, _as_it_is, device)
+        self._episodes = Episodes.begin(self.env.reset(env_seed), self.agent.policy, as_it_is, device)
         with torch.no_grad():
             self._state = tuple(component.clone() for component in self.agent.initial_state(spec.num_envs))
 
@@ -136,7 +136,7 @@ class DeviceRollout:
         """T steps without a look at the data; `watched` as `TensorTask.may_be_cut` gives it."""
         length, acting = self.spec.unroll_length, self._acting
         clock = clock or _Clock(self.device)
-        record = Recorder(length, self._episodes, self.env.info_spec, _as_it_is, self.device, self._code)
+        record = Recorder(length, self._episodes, self.env.info_spec, as_it_is, self.device, self._code)
         initial_state = self._state
         shape = (length, self.spec.num_envs)
         noise = self.agent.policy.noise(shape, self._generator, self.spec.greedy, self.device)
@@ -207,10 +207,6 @@ class DeviceRollout:
         self._episodes = Episodes.restored(self.env.observe(), worker, put)
         if self._generator is not None:
             restore_generator(self._generator, arrays["worker.noise"])
-
-
-def _as_it_is(tensor: Tensor) -> Tensor:
-    return tensor
 
 
 def _all_finite(trajectory: Trajectory) -> Tensor:

@@ -111,7 +111,7 @@ class Recorder(Generic[D]):
         device: torch.device,
         code: Callable[[D], D] | None = None,
     ) -> None:
-        self._code: Callable[[D], D] = _as_it_is if code is None else code
+        self._code: Callable[[D], D] = as_it_is if code is None else code
         start = self._code(episodes.obs)
         obs, prev_action = torch.as_tensor(start), torch.as_tensor(episodes.prev_action)
 
@@ -218,8 +218,9 @@ def _nothing(dtype: torch.dtype) -> int:
     return 0 if dtype.is_floating_point else NO_ACTION
 
 
-def _as_it_is(obs: D) -> D:
-    return obs
+def as_it_is(data: D) -> D:
+    """No other view of it, or no code."""
+    return data
 
 
 def _copy(row: D) -> D:
