@@ -19,6 +19,9 @@ ADDED = {
 }
 """How settings begin, by verb, whose names Hydra is not told: options of a task that is known later, columns."""
 
+OF_THE_RUN = ("task.", "model.", "algo.")
+"""How those of a training begin that may be known to the run alone that it goes on with."""
+
 ALONE = {"reproduce": "paper"}
 """By verb, the setting whose value may stand alone, as the first argument."""
 
@@ -28,7 +31,15 @@ def overrides(verb: str, arguments: Sequence[str]) -> list[str]:
     first = arguments[0] if arguments else "-"
     if verb in ALONE and "=" not in first and not first.startswith(("-", "~")):
         arguments = (f"{ALONE[verb]}={first}", *arguments[1:])
-    return [override(verb, argument) for argument in arguments]
+    written = [override(verb, argument) for argument in arguments]
+    if verb == "train" and any(map(_of_a_run, arguments)):
+        return [f"++{argument}" if argument.startswith(OF_THE_RUN) else argument for argument in written]
+    return written
+
+
+def _of_a_run(argument: str) -> bool:
+    name, _, value = argument.partition("=")
+    return name == "resume" and value not in ("", "null", "auto")
 
 
 def override(verb: str, argument: str) -> str:

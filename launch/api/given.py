@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...conf.checking import ConfigError
-from ..overrides import override, quoted
+from ..overrides import quoted
 
 _WORD = re.compile(r"(?!(?i:null|true|false|nan|inf)$)[a-zA-Z_][a-zA-Z0-9_]*")
 """A text that needs no quotes."""
 
 
-def overrides_of(settings: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
-    """Settings of a training as overrides of Hydra.
+def arguments_of(settings: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
+    """Settings of a training as on its command line.
 
     Args:
         settings: values by full names (`algo.learning_rate`), where a mapping holds settings below its name; or what
@@ -27,14 +27,14 @@ def overrides_of(settings: Mapping[str, Any] | Sequence[str]) -> Iterator[str]:
     if isinstance(settings, str) or not isinstance(settings, Mapping | Sequence):
         raise ConfigError(f"settings={settings!r}: a mapping of names to values, or a list of texts")
     if not isinstance(settings, Mapping):
-        yield from (override("train", str(setting)) for setting in settings)
+        yield from map(str, settings)
         return
     for name, value in settings.items():
         value = plain(value)
         if isinstance(value, Mapping) and value:
-            yield from overrides_of({f"{name}.{key}": item for key, item in value.items()})
+            yield from arguments_of({f"{name}.{key}": item for key, item in value.items()})
         else:
-            yield override("train", f"{name}={_written(name, value)}")
+            yield f"{name}={_written(name, value)}"
 
 
 def plain(value: Any) -> Any:

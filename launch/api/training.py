@@ -9,11 +9,11 @@ from typing import Any
 
 from ...conf.checking import ConfigError
 from ..composing import composed
-from ..overrides import quoted
+from ..overrides import overrides, quoted
 from ..run.job import Job
 from ..run.whole import whole_run
 from .calling import Stopped, called
-from .given import overrides_of
+from .given import arguments_of
 from .runs import Run
 
 
@@ -72,10 +72,10 @@ def train(
     lengths = {"run.env_steps": env_steps, "run.folder": folder, "resume": resume}
     given = {name: value for name, value in {**first, **lengths}.items() if value is not None}
     with called():
-        overrides = [*overrides_of(given), *overrides_of(others), *overrides_of(settings)]
-    with called(overrides):
-        found, hydra = composed("train", [*_search_path(config_dir), *overrides])
-        ended = whole_run(found, Job.told(hydra, ("prefrontal.train", *overrides)))
+        arguments = overrides("train", [*arguments_of(given), *arguments_of(others), *arguments_of(settings)])
+    with called(arguments):
+        found, hydra = composed("train", [*_search_path(config_dir), *arguments])
+        ended = whole_run(found, Job.told(hydra, ("prefrontal.train", *arguments)))
     run = Run(ended.location)
     if not ended.finished:
         raise Stopped(run)

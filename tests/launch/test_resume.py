@@ -74,6 +74,15 @@ def test_one_command_starts_and_goes_on(tmp_path):
     assert "run.folder=<folder>" in call(tmp_path, "train", "resume=auto", status=2)
 
 
+def test_settings_that_only_the_run_knows_are_changed_when_it_goes_on(tmp_path):
+    """Those of another task or model than the default ones, for which the command line is read first."""
+    call(tmp_path, "train", *ONE_PROCESS, "task=bandit", "model=rgu", "run.folder=bandit")
+    more = ["resume=bandit", "run.env_steps=50000"]
+    output = call(tmp_path, "train", *more, "task.arms=hard", "algo.discount=0.8")
+    assert "task.arms: independent -> hard" in output and "algo.discount: 0.95 -> 0.8" in output
+    assert "did you mean task.arms?" in call(tmp_path, "train", *more, "task.arm=hard", status=2)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_saves_and_says_how_to_go_on(tmp_path, number):
     process = start(tmp_path, "train", *ONE_PROCESS, *LONG)
