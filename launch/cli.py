@@ -19,7 +19,7 @@ from .overrides import overrides
 
 VERBS = {
     "train": "train an agent, evaluate it, draw the figure (task=two_step model=lstm algo=impala ...)",
-    "pretrain": "train the encoder of a network for pixels on CIFAR-100 (data=<archive or folder>)",
+    "pretrain": "train the encoder of a network for pixels (data=screen, or CIFAR-100's archive)",
     "evaluate": "let a trained agent play fresh episodes with frozen weights (run=<folder>)",
     "figures": "redraw the figures; runs are merged as seeds, beside trials of others (run='<folder>/*' trials=<csv>)",
     "fit": "fit models of choices to trials of agents, animals or people (run=<folder> trials=<csv>)",

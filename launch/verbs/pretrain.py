@@ -44,10 +44,10 @@ SCREEN = "screen"
 class ScreenSettings:
     """Lesson and pictures of `data=screen`; see `conf/task/psychlab_harlow.yaml`."""
 
-    told: bool = True
+    told: bool = False
     images: str = ""
     families: Many[Family] = TRAINED
-    pool: CountOrZero = 1000
+    pool: CountOrZero = 2000
     randomise: CountOrZero = 0
 
 
