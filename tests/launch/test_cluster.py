@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 from processes import processes
-from program import ended, wait_until
+from program import ended, history, wait_until
 from program import start as start_program
 from ray.cluster_utils import Cluster
 
@@ -45,13 +45,6 @@ def start(tmp_path, cluster):
             process.wait(60)
 
 
-def history(folder):
-    path = folder / "run" / "metrics.csv"
-    if not path.is_file() or len(path.read_text().splitlines()) < 3:
-        return None
-    return np.genfromtxt(path, delimiter=",", names=True, deletechars="")
-
-
 @pytest.mark.parametrize("algo", ["impala", "a2c"])
 def test_a_killed_learner_is_replaced_from_the_newest_checkpoint(tmp_path, start, algo):
     process = start("actors.num=1", f"algo={algo}", "run.env_steps=1000000", "run.log_points=200")
@@ -59,7 +52,7 @@ def test_a_killed_learner_is_replaced_from_the_newest_checkpoint(tmp_path, start
     wait_until(lambda: len(list(checkpoints.glob("update_*"))) >= 2, process)
     os.kill(processes("RemoteLearner")[-1], signal.SIGKILL)
     assert "another learner goes on from" in ended(process)
-    rows = history(tmp_path)
+    rows = history(tmp_path / "run")
     steps = rows["env_steps"]
     assert (np.diff(steps) > 0).all(), "a step was counted twice"
     assert (np.diff(steps) < 3 * np.median(np.diff(steps))).all(), "the curve has a gap"
@@ -76,7 +69,7 @@ def test_the_pool_grows_and_shrinks_with_the_cluster(tmp_path, start, cluster):
     )
 
     def playing():
-        rows = history(tmp_path)
+        rows = history(tmp_path / "run")
         return None if rows is None else rows["actors/playing"][-1]
 
     wait_until(lambda: playing() == 1, process)
@@ -87,12 +80,12 @@ def test_the_pool_grows_and_shrinks_with_the_cluster(tmp_path, start, cluster):
     cluster.remove_node(worker, allow_graceful=False)
     wait_until(lambda: playing() == 2, process)
     # Ray takes a while to know that it was the node; then the budget is as it was.
-    wait_until(lambda: history(tmp_path)["actors/restarts"][-1] == 0, process)
-    steps = history(tmp_path)["env_steps"][-1]
-    wait_until(lambda: history(tmp_path)["env_steps"][-1] > steps + 50_000, process)
+    wait_until(lambda: history(tmp_path / "run")["actors/restarts"][-1] == 0, process)
+    steps = history(tmp_path / "run")["env_steps"][-1]
+    wait_until(lambda: history(tmp_path / "run")["env_steps"][-1] > steps + 50_000, process)
     process.send_signal(signal.SIGTERM)
     ended(process, 130)
-    assert (np.diff(history(tmp_path)["env_steps"]) > 0).all()
+    assert (np.diff(history(tmp_path / "run")["env_steps"]) > 0).all()
 
 
 def test_a_cluster_that_is_too_small_is_named(start):

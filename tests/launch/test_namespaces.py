@@ -8,11 +8,11 @@ import signal
 import subprocess
 import time
 
-import numpy as np
 import psutil
 import pytest
 from machines import BIN, Machines, signal_to, wait_until, why_not
 from prefrontal.launch.environment import ENVIRONMENT
+from program import history
 
 WHY_NOT = why_not()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
@@ -79,10 +79,8 @@ def test_training_across_machines_that_go_and_come(machines):
     )
 
     def last(column, rows=1):
-        path = head.path("run/metrics.csv")
-        if not path.is_file() or len(path.read_text().splitlines()) < 12:
-            return float("nan")
-        return np.genfromtxt(path, delimiter=",", names=True, deletechars="")[column][-rows:].mean()
+        written = history(head.path("run"), at_least=11)
+        return float("nan") if written is None else written[column][-rows:].mean()
 
     def wait_for(condition):
         def unless_it_ended():

@@ -53,7 +53,8 @@ def test_ctrl_c_in_a_notebook(kernel, tmp_path):
     manager, client = kernel
     client.execute(
         "import prefrontal\n"
-        "prefrontal.train('two_step', cluster='none', folder='run', settings=['run.log_points=100000'])"
+        "often = ['run.log_points=50000000']\n"
+        "prefrontal.train('two_step', env_steps=10**9, cluster='none', folder='run', settings=often)"
     )
     wait_until((tmp_path / "run" / "metrics.csv").is_file)
     time.sleep(0.5)  # there is progress to be shown

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
+import numpy as np
 from forking import Forked
 from prefrontal.learner.checkpoint import CheckpointFolder
 
@@ -59,3 +60,10 @@ def runs(folder, task="two_step"):
 
 def newest(folder):
     return CheckpointFolder(folder / "checkpoints").newest()[0]
+
+
+def history(run, at_least=2):
+    """The rows of `metrics.csv` that are written whole, by column; None: fewer than asked for."""
+    path = run / "metrics.csv"
+    whole = path.read_text().rpartition("\n")[0].splitlines() if path.is_file() else []
+    return np.genfromtxt(whole, delimiter=",", names=True, deletechars="") if len(whole) > at_least else None
