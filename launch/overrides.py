@@ -27,31 +27,28 @@ ALONE = {"reproduce": "paper"}
 
 
 def overrides(verb: str, arguments: Sequence[str]) -> list[str]:
-    """All arguments of the command line, see `override`; the first one may be a value that stands alone."""
-    first = arguments[0] if arguments else "-"
-    if verb in ALONE and "=" not in first and not first.startswith(("-", "~")):
-        arguments = (f"{ALONE[verb]}={first}", *arguments[1:])
-    written = [override(verb, argument) for argument in arguments]
-    if verb == "train" and any(map(_of_a_run, arguments)):
-        return [f"++{argument}" if argument.startswith(OF_THE_RUN) else argument for argument in written]
-    return written
-
-
-def _of_a_run(argument: str) -> bool:
-    name, _, value = argument.partition("=")
-    return name == "resume" and value not in ("", "null", "auto")
-
-
-def override(verb: str, argument: str) -> str:
-    """An argument of the command line in the form that Hydra's grammar wants.
+    """Arguments of a command line as Hydra's grammar wants them; the first one may be a value that stands alone.
 
     Paths are quoted, since a run folder of a sweep may be called `seed=0,model=gru`. Some verbs know a task's options
     only after they have read the run, and names of columns never: Hydra is told to add what it does not know.
     """
+    first = arguments[0] if arguments else "-"
+    if verb in ALONE and "=" not in first and not first.startswith(("-", "~")):
+        arguments = (f"{ALONE[verb]}={first}", *arguments[1:])
+    added = (*ADDED.get(verb, ()), *(OF_THE_RUN if any(map(_goes_on, arguments)) else ()))
+    return [_override(argument, added) for argument in arguments]
+
+
+def _goes_on(argument: str) -> bool:
+    name, _, value = argument.partition("=")
+    return name == "resume" and value not in ("", "null", "auto")
+
+
+def _override(argument: str, added: tuple[str, ...]) -> str:
     name, equals, path = argument.partition("=")
     if equals and name.lstrip("+") in PATHS and path not in ("", "null") and not _is_quoted(path):
         return f"{name}={quoted(path)}"
-    return f"++{argument}" if argument.startswith(ADDED.get(verb, ())) else argument
+    return f"++{argument}" if argument.startswith(added) else argument
 
 
 def quoted(text: str) -> str:

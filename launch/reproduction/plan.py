@@ -16,7 +16,7 @@ from ...conf.checking import ConfigError, by_full_name, checked, shown
 from ..composing import composed
 from ..config import TrainConfig, plain, train_config
 from ..console import shell
-from ..overrides import override
+from ..overrides import overrides
 from ..run.analysing import FOLDER as ANALYSES
 from ..run.folder import RunFolder
 from ..run.reevaluation import EvaluateSettings
@@ -146,12 +146,12 @@ def planned(paper: Paper, home: Path, seeds: int, search: Sequence[str] = ()) ->
 
 def _experiment(part: Part, home: Path, seeds: int, search: Sequence[str]) -> Experiment:
     first = train_command(part, home / "seed_0", 0, search)
-    settings, _ = composed("train", [override("train", one) for one in first[1:]])
+    settings, _ = composed("train", overrides("train", first[1:]))
     config = train_config(settings.copy())
     check(config)
     for one in part.evaluations:
         asked = [f"run={home / 'seed_0'}", f"name={one.name}", *one.settings]
-        checked(EvaluateSettings, plain(composed("evaluate", [override("evaluate", setting) for setting in asked])[0]))
+        checked(EvaluateSettings, plain(composed("evaluate", overrides("evaluate", asked))[0]))
     there = {int(path.name.removeprefix("seed_")) for path in home.glob("seed_[0-9]*") if (path / MARK).is_file()}
     numbers = sorted({*range(seeds), *there})
     runs = tuple(_run(part, home / f"seed_{n}", n, config.run.env_steps, search) for n in numbers)

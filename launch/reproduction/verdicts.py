@@ -11,7 +11,7 @@ import numpy as np
 from ...conf.checking import ConfigError, checked
 from ..composing import composed
 from ..config import plain
-from ..overrides import override
+from ..overrides import overrides
 from ..run.evaluation import task_played
 from ..run.folder import RunFolder
 from ..run.measures import flatten
@@ -109,7 +109,7 @@ def _ideal(experiment: Experiment, evaluation: str | None, runs: Sequence[Job]) 
     if evaluation is not None:
         (beside,) = (one for one in experiment.part.evaluations if one.name == evaluation)
         asked = [f"run={runs[0].folder}", f"name={evaluation}", *beside.settings]
-        settings, _ = composed("evaluate", [override("evaluate", one) for one in asked])
+        settings, _ = composed("evaluate", overrides("evaluate", asked))
         told = checked(EvaluateSettings, plain(settings))
         if told.perturbed:
             return {}
