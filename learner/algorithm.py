@@ -83,6 +83,8 @@ class MAMLConfig:
     """TRPO: how far the adapted policies may move, in nats."""
     damping: NonNegative = 1e-5
     """TRPO: added to the diagonal of the KL's Hessian."""
+    hessian_tasks: Count | None = None
+    """TRPO: measure that Hessian in so many of the tasks; None: in all."""
     cg_steps: Count = 10
     """TRPO: steps of conjugate gradients."""
     backtracks: Count = 15

@@ -45,14 +45,16 @@ class MetaUpdate:
         self._adaptation = Adaptation(agent, config.maml)
         self._trained = self._adaptation.trained
         self._parts, self._fresh = parts_of(batch, config)
-        with torch.no_grad():
-            self._old = self._policies(list(self._trained.values()))
         by_phase = batch.reward.unflatten(0, (-1, config.unroll_length)).sum(1).mean(1)
         self.measured = {f"maml/return_{k}": float(value) for k, value in enumerate(by_phase)}
         """Mean return of an episode after 0, 1, ... steps of adaptation."""
 
-    def _policies(self, parameters: Sequence[Tensor]) -> list[Tensor]:
-        return self._adaptation.policies(dict(zip(self._trained, parameters, strict=True)), self._parts, self._fresh)
+    def _policies(self, parameters: Sequence[Tensor], tasks: int | None = None) -> list[Tensor]:
+        """Those of each phase, in all tasks or the first so many."""
+        parts = self._parts
+        if tasks is not None:
+            parts = [Part(*(data[:, :tasks] for data in part)) for part in parts]
+        return self._adaptation.policies(dict(zip(self._trained, parameters, strict=True)), parts, self._fresh)
 
     def surrogate(self, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """-ρ A of the adapted policies, the mean over all steps, and these policies [H, M, K, P]."""
@@ -60,9 +62,9 @@ class MetaUpdate:
         ratio = (self._policy.log_prob(policy, last.action) - last.log_prob).exp()
         return -(ratio * last.advantage).mean(), policy
 
-    def divergence(self, policy: Tensor) -> Tensor:
-        """KL divergence of adapted policies [H, M, K, P] from those that played, the mean over all steps."""
-        return self._policy.kl(policy, self._old[-1]).mean()
+    def divergence(self, policy: Tensor, played: Tensor) -> Tensor:
+        """KL divergence of policies [H, M, K, P] from those that played, the mean over all steps."""
+        return self._policy.kl(policy, played).mean()
 
     def by_trust_region(self) -> dict[str, Tensor]:
         """Change the agent's parameters by a step of TRPO; what is measured of it.
@@ -79,6 +81,7 @@ class MetaUpdate:
             maml.cg_steps,
             maml.backtracks,
             maml.backtrack_ratio,
+            lambda parameters: self._policies(parameters, maml.hessian_tasks)[-1],
         )
         with torch.no_grad():
             for parameter, moved in zip(self._trained.values(), step.parameters, strict=True):
@@ -96,11 +99,13 @@ class MetaUpdate:
     def passes(self) -> Iterator[dict[str, Tensor]]:
         """The objective on the whole batch, once an epoch; who asks for the next one has made a step of the last."""
         config, last = self._config, self._parts[-1]
+        with torch.no_grad():
+            played = self._policies(list(self._trained.values()))
         for _ in range(config.ppo.epochs):
             policies = self._policies(list(self._trained.values()))
             log_ratio = self._policy.log_prob(policies[-1], last.action) - last.log_prob
             policy = clipped_surrogate(log_ratio, last.advantage, config.ppo.clip).mean()
-            kl = [self._policy.kl(old, new).mean() for old, new in zip(self._old, policies, strict=True)]
+            kl = [self._policy.kl(old, new).mean() for old, new in zip(played, policies, strict=True)]
             inner = torch.stack(kl[:-1]).mean()
             yield {
                 "loss/total": policy + config.maml.inner_kl * inner,

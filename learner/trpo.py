@@ -2,7 +2,8 @@
 
 The KL divergence depends on the parameters through the policy P. Where the step begins it is 0, its least value. There
 its Hessian is Jᵀ F J, with the Jacobian J of P and the Hessian F of the divergence in P alone: two products with J in
-the place of a second derivative of everything that P is computed by, steps of adaptation included.
+the place of a second derivative of everything that P is computed by, steps of adaptation included. A part of the data
+is enough for it (Schulman et al. 2015, appendix C): the gradient and the line search are of all.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from torch import Tensor
 Evaluate = Callable[[Sequence[Tensor]], tuple[Tensor, Tensor]]
 """From parameters to what is to be minimised, a scalar, and to the policy, a tensor of any shape."""
 
-Divergence = Callable[[Tensor], Tensor]
-"""From a policy to its KL divergence from the one that played, a scalar."""
+Divergence = Callable[[Tensor, Tensor], Tensor]
+"""From a policy and the one that played to the KL divergence of the first from the second, a scalar."""
 
 
 class Step(NamedTuple):
@@ -76,23 +77,26 @@ def trust_region_step(
     cg_steps: int,
     backtracks: int,
     backtrack_ratio: float,
+    sampled: Callable[[Sequence[Tensor]], Tensor] | None = None,
 ) -> Step:
     """The longest of a few steps along the natural gradient that lowers the loss and keeps the KL below its bound.
 
     Args:
         evaluate: see `Evaluate`; has to be differentiable twice.
-        divergence: see `Divergence`; 0, and twice differentiable, where the parameters are.
+        divergence: see `Divergence`; 0, and twice differentiable, where its arguments are the same.
         parameters: that require gradients; they are not changed.
         max_kl: in nats.
         damping: added to the diagonal of the KL's Hessian.
         cg_steps: of conjugate gradients.
         backtracks: how many lengths are tried.
         backtrack_ratio: of each to the one before.
+        sampled: from parameters to the policy in the part of the data that the Hessian is measured in; None: in all.
     """
     parameters = list(parameters)
     loss, policy = evaluate(parameters)
     gradient = flat(_gradients(loss, parameters))
-    product = _hessian_product(policy, divergence, parameters, damping)
+    played = policy.detach()
+    product = _hessian_product(policy if sampled is None else sampled(parameters), divergence, parameters, damping)
     direction, left = conjugate_gradient(product, gradient, cg_steps)
     curvature = 0.5 * (direction @ (gradient - left))  # what is not left of the gradient is A x
     before, nothing = loss.detach(), torch.zeros_like(loss.detach())
@@ -107,7 +111,7 @@ def trust_region_step(
             moves = (backtrack_ratio**tried * full).split(sizes)
             moved = [old - move.view_as(old) for old, move in zip(unchanged, moves, strict=True)]
             after, there = evaluate(moved)
-            distance = divergence(there)
+            distance = divergence(there, played)
             if after < before and distance < max_kl:
                 return Step(moved, before, after, distance, gradient, tried, residual)
     return Step(unchanged, before, before, nothing, gradient, backtracks, residual)
@@ -133,7 +137,7 @@ def _hessian_product(
 ) -> Callable[[Tensor], Tensor]:
     """v -> Jᵀ F J v + damping v (see the module's text), for vectors [P]."""
     here = policy.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(divergence(here), here, create_graph=True)
+    (slope,) = torch.autograd.grad(divergence(here, policy.detach()), here, create_graph=True)
     # Jᵀ w is linear in w, whatever w is, and its derivative by w along v is J v.
     weights = torch.zeros_like(policy).requires_grad_()
     pulled = flat(_gradients(policy, parameters, weights, create_graph=True))

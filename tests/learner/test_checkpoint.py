@@ -75,43 +75,35 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_no_rubbish(tmp_path, monkey
     assert folder.newest()[0].scalars["updates"] == 1
 
 
-WRITERS = """
-import os, sys
+WRITER = """
+import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_checkpoint import CheckpointFolder, checkpoint
 
-for _ in sys.stdin:
-    writer = os.fork()
-    if writer == 0:
-        folder, n = CheckpointFolder(Path(sys.argv[1]), keep=2), 0
-        while True:
-            n += 1
-            folder.save(checkpoint(n, 300_000))
-            print(os.getpid(), flush=True)
-    os.waitpid(writer, 0)
-    print("ended", flush=True)
+folder, n = CheckpointFolder(Path(sys.argv[1]), keep=2), 0
+while True:
+    n += 1
+    folder.save(checkpoint(n, 300_000))
+    print(n, flush=True)
 """
-"""For each line that it reads a process that writes until it is killed."""
+"""A process that writes until it is killed."""
 
 
 def test_killed_while_writing(tmp_path):
     """kill -9 at random moments of endless writing: what has the final name is always whole."""
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", WRITERS, str(tmp_path), here]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as parent:
-        for pause_s in (0.0, 0.013, 0.037):
-            parent.stdin.write("another\n")
-            writer = [int(parent.stdout.readline()) for _ in range(3)][-1]
+    command = [sys.executable, "-c", WRITER, str(tmp_path), str(Path(__file__).parent)]
+    for pause_s in (0.0, 0.013, 0.037):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert [writer.stdout.readline() for _ in range(3)] == ["1\n", "2\n", "3\n"]
             time.sleep(pause_s)
-            os.kill(writer, signal.SIGKILL)
-            while parent.stdout.readline() != "ended\n":
-                pass
-            newest, _, warnings = CheckpointFolder(tmp_path).newest()
-            assert newest.scalars["updates"] >= 3
-            assert warnings == []
-            for path in tmp_path.iterdir():
-                path.unlink()
+            writer.kill()
+        assert writer.returncode == -signal.SIGKILL
+        newest, _, warnings = CheckpointFolder(tmp_path).newest()
+        assert newest.scalars["updates"] >= 3
+        assert warnings == []
+        for path in tmp_path.iterdir():
+            path.unlink()
 
 
 def test_what_a_killed_process_was_writing_is_removed_and_the_best_reaches_the_disk(tmp_path, monkeypatch):

@@ -267,7 +267,7 @@ def test_a_step_on_a_quadratic_reaches_the_bound_of_its_kl():
         x = torch.cat([p.reshape(-1) for p in parameters])
         return slope @ x, x
 
-    step = trust_region_step(evaluate, lambda x: 0.5 * x @ matrix @ x, start, 0.01, 0.0, 30, 15, 0.8)
+    step = trust_region_step(evaluate, lambda x, _: 0.5 * x @ matrix @ x, start, 0.01, 0.0, 30, 15, 0.8)
     natural = torch.linalg.solve(matrix, slope)
     full = -torch.sqrt(0.02 / (slope @ natural)) * natural
     moved = torch.cat([p.reshape(-1) for p in step.parameters])
@@ -277,10 +277,29 @@ def test_a_step_on_a_quadratic_reaches_the_bound_of_its_kl():
     assert all((p == 0).all() for p in start)
 
 
+def test_the_hessian_can_be_measured_elsewhere_than_the_step():
+    """Where the policy is twice as steep, the Hessian is four times as large and the step half as long."""
+    start = [torch.zeros(3).requires_grad_()]
+    steps = [
+        trust_region_step(
+            lambda ps: (ps[0].sum(), ps[0]),
+            lambda x, played: 0.5 * (x - played).square().sum(),
+            start,
+            *(0.01, 0.0, 5, 15, 0.8),
+            sampled=lambda ps, steep=steep: steep * ps[0],
+        )
+        for steep in (0.9, 1.8)
+    ]
+    one, other = (step.parameters[0] for step in steps)
+    assert steps[1].backtracks == 0
+    assert (one / 0.8 ** steps[0].backtracks - 2 * other).abs().max() < IDENTITY
+    assert float(steps[1].kl) == pytest.approx(0.01 / 1.8**2)
+
+
 def test_a_step_that_helps_nowhere_is_not_made():
     start = [torch.ones(3).requires_grad_()]
     step = trust_region_step(
-        lambda ps: (0 * ps[0].sum(), ps[0]), lambda p: (p - 1).square().sum(), start, 0.01, 0.0, 5, 4, 0.8
+        lambda ps: (0 * ps[0].sum(), ps[0]), lambda p, _: (p - 1).square().sum(), start, 0.01, 0.0, 5, 4, 0.8
     )
     assert torch.equal(step.parameters[0], start[0])
     assert step.loss_after == step.loss_before
@@ -294,16 +313,15 @@ def test_products_with_the_hessian_equal_second_derivatives_of_the_kl(core, acti
     parts, names = random_parts(agent, 2), list(adaptation.trained)
     parameters = [adaptation.trained[name].detach().clone().requires_grad_() for name in names]
     policy = adaptation.policies(dict(zip(names, parameters, strict=True)), parts, (True, True))[-1]
-    old = policy.detach()
 
-    def divergence(new):
-        return agent.policy.kl(new, old).mean()
+    def divergence(new, played):
+        return agent.policy.kl(new, played).mean()
 
     def gradients(outputs, **options):
         return torch.autograd.grad(outputs, parameters, allow_unused=True, materialize_grads=True, **options)
 
     product = _hessian_product(policy, divergence, parameters, 0.1)
-    slope = flat(gradients(divergence(policy), create_graph=True))
+    slope = flat(gradients(divergence(policy, policy.detach()), create_graph=True))
     assert slope.abs().max() < IDENTITY, "the policy that played is where the KL is least"
     generator = torch.Generator().manual_seed(2)
     for _ in range(3):
@@ -383,20 +401,20 @@ def learner_of(worker, algo, **maml):
     return learner
 
 
-@pytest.mark.parametrize("core", ["mlp", "gru"])
-def test_an_update_stays_within_its_kl_and_improves_the_surrogate(core):
+@pytest.mark.parametrize(("core", "hessian_tasks"), [("mlp", None), ("mlp", 3), ("gru", None)])
+def test_an_update_stays_within_its_kl_and_improves_the_surrogate(core, hessian_tasks):
     with precision(torch.float32):
         worker, algo = worker_of(MODELS[core], rows=32)
-        learner = learner_of(worker, algo)
+        learner = learner_of(worker, algo, hessian_tasks=hessian_tasks)
         for _ in range(3):
             worker.load(*learner.published())
             batch = learner.stage([worker.unroll().trajectory])
             meta = MetaUpdate(learner.agent, batch, learner.config)
             before = [p.detach().clone() for p in meta._trained.values()]
-            old, _ = meta.surrogate(before)
+            old, played = meta.surrogate(before)
             metrics = learner.update(batch)
             new, policy = meta.surrogate([p.detach() for p in meta._trained.values()])
-            kl = meta.divergence(policy)
+            kl = meta.divergence(policy, played)
             assert 0 < kl < 0.01
             assert float(kl) == pytest.approx(metrics["learner/kl"], rel=1e-3)
             assert float(old - new) == pytest.approx(metrics["maml/improvement"], rel=1e-3, abs=1e-6)
