@@ -129,10 +129,16 @@ class Learner:
         if isinstance(batch, Batch) and self.config.maml.steps:
             metrics = self._meta_update(batch, learning_rate)
         elif isinstance(batch, Batch) and self.config.ppo.epochs:
-            # Which sequences are together depends on the seed and the number of the update alone: a resume repeats it.
-            rng = np.random.default_rng([self._seed, 2, self.progress.updates])
             metrics = self._update_in_passes(
-                passes(self.agent, batch, self.config, entropy_weight, rng, self._reward_prediction, self._bf16),
+                passes(
+                    self.agent,
+                    batch,
+                    self.config,
+                    entropy_weight,
+                    self._minibatches(),
+                    self._reward_prediction,
+                    self._bf16,
+                ),
                 learning_rate,
             )
         else:
@@ -199,10 +205,14 @@ class Learner:
         """See `learner.maml`."""
         meta = MetaUpdate(self.agent, batch, self.config)
         if self.config.maml.outer == "ppo":
-            return self._update_in_passes(meta.passes(), learning_rate) | meta.measured
+            return self._update_in_passes(meta.passes(self._minibatches()), learning_rate) | meta.measured
         metrics = {name: float(number) for name, number in meta.by_trust_region().items()}
         self._check_finite(metrics)
         return metrics | meta.measured
+
+    def _minibatches(self) -> np.random.Generator:
+        """Draws which sequences are together, by the seed and the number of the update alone: a resume repeats it."""
+        return np.random.default_rng([self._seed, 2, self.progress.updates])
 
     def _update_in_passes(self, objectives: Iterable[dict[str, Tensor]], learning_rate: float) -> dict[str, float]:
         """An optimizer step of each objective that comes, all of them or none; means over them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,16 +50,16 @@ class MetaUpdate:
         self.measured = {f"maml/return_{k}": float(value) for k, value in enumerate(by_phase)}
         """Mean return of an episode after 0, 1, ... steps of adaptation."""
 
-    def _policies(self, parameters: Sequence[Tensor], tasks: int | None = None) -> list[Tensor]:
-        """Those of each phase, in all tasks or the first so many."""
-        parts = self._parts
-        if tasks is not None:
-            parts = [Part(*(data[:, :tasks] for data in part)) for part in parts]
+    def _policies(self, parameters: Sequence[Tensor], parts: Sequence[Part]) -> list[Tensor]:
         return self._adaptation.policies(dict(zip(self._trained, parameters, strict=True)), parts, self._fresh)
+
+    def _rows(self, tasks: Tensor | slice) -> list[Part]:
+        """The phases of some tasks."""
+        return [Part(*(data[:, tasks] for data in part)) for part in self._parts]
 
     def surrogate(self, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """-ρ A of the adapted policies, the mean over all steps, and these policies [H, M, K, P]."""
-        last, policy = self._parts[-1], self._policies(parameters)[-1]
+        last, policy = self._parts[-1], self._policies(parameters, self._parts)[-1]
         ratio = (self._policy.log_prob(policy, last.action) - last.log_prob).exp()
         return -(ratio * last.advantage).mean(), policy
 
@@ -72,6 +73,7 @@ class MetaUpdate:
         The gradient stays where it is asked about: nothing is changed by a step that is not finite.
         """
         maml = self._config.maml
+        measured = self._rows(slice(maml.hessian_tasks))
         step = trust_region_step(
             self.surrogate,
             self.divergence,
@@ -81,7 +83,7 @@ class MetaUpdate:
             maml.cg_steps,
             maml.backtracks,
             maml.backtrack_ratio,
-            lambda parameters: self._policies(parameters, maml.hessian_tasks)[-1],
+            lambda parameters: self._policies(parameters, measured)[-1],
         )
         with torch.no_grad():
             for parameter, moved in zip(self._trained.values(), step.parameters, strict=True):
@@ -96,20 +98,35 @@ class MetaUpdate:
             "maml/cg_residual": number(step.residual),
         }
 
-    def passes(self) -> Iterator[dict[str, Tensor]]:
-        """The objective on the whole batch, once an epoch; who asks for the next one has made a step of the last."""
-        config, last = self._config, self._parts[-1]
+    def passes(self, rng: np.random.Generator) -> Iterator[dict[str, Tensor]]:
+        """The objective of one minibatch of tasks after the other.
+
+        Who asks for the next one has made a step of the optimizer on the last. It ends after the passes that the
+        settings ask for, or after the first in which the adapted policies have moved by more than `target_kl`.
+
+        Args:
+            rng: draws which tasks are together.
+        """
+        config, settings = self._config, self._config.ppo
         with torch.no_grad():
-            played = self._policies(list(self._trained.values()))
-        for _ in range(config.ppo.epochs):
-            policies = self._policies(list(self._trained.values()))
-            log_ratio = self._policy.log_prob(policies[-1], last.action) - last.log_prob
-            policy = clipped_surrogate(log_ratio, last.advantage, config.ppo.clip).mean()
-            kl = [self._policy.kl(old, new).mean() for old, new in zip(played, policies, strict=True)]
-            inner = torch.stack(kl[:-1]).mean()
-            yield {
-                "loss/total": policy + config.maml.inner_kl * inner,
-                "loss/policy": policy,
-                "learner/kl": kl[-1],
-                "maml/inner_kl": inner,
-            }
+            played = self._policies(list(self._trained.values()), self._parts)
+        count = played[-1].shape[1]
+        for _ in range(settings.epochs):
+            order = torch.from_numpy(rng.permutation(count)).to(played[-1].device)
+            moved = []
+            for tasks in order.tensor_split(min(settings.minibatches, count)):
+                parts = self._rows(tasks)
+                policies = self._policies(list(self._trained.values()), parts)
+                log_ratio = self._policy.log_prob(policies[-1], parts[-1].action) - parts[-1].log_prob
+                policy = clipped_surrogate(log_ratio, parts[-1].advantage, settings.clip).mean()
+                kl = [self._policy.kl(old[:, tasks], new).mean() for old, new in zip(played, policies, strict=True)]
+                inner = torch.stack(kl[:-1]).mean()
+                moved.append(kl[-1].detach())
+                yield {
+                    "loss/total": policy + config.maml.inner_kl * inner,
+                    "loss/policy": policy,
+                    "learner/kl": kl[-1],
+                    "maml/inner_kl": inner,
+                }
+            if settings.target_kl is not None and torch.stack(moved).mean().item() > settings.target_kl:
+                return
