@@ -91,6 +91,7 @@ def test_calls_in_flight_are_bounded(pool_of):
     assert pool.waitables() == []
 
 
+@pytest.mark.timeout(900)  # six processes start one after the other, each of which may take a minute under load
 def test_a_fault_that_happens_once_costs_one_restart(pool_of, tmp_path):
     """One after the other: each ends an actor, and the one in its place meets the next."""
     faults = ["constructor", "raise", "nan", "shape", "die"]
