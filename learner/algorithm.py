@@ -77,8 +77,8 @@ class MAMLConfig:
     """What a step ascends: log π A (REINFORCE), or the ratio of new to old policy times A (Rothfuss et al. 2019), whose
     second derivative also tells what exploring with other actions would have been worth."""
     outer: Literal["trpo", "ppo"] = "trpo"
-    """How the meta-update is made: one step of TRPO (Finn et al. 2017), or `ppo.epochs` steps of the optimizer on the
-    clipped ratio (Rothfuss et al. 2019)."""
+    """How the meta-update is made: one step of TRPO (Finn et al. 2017), or passes over minibatches of tasks on
+    the clipped ratio, as `ppo` tells (Rothfuss et al. 2019)."""
     max_kl: Positive = 0.01
     """TRPO: how far the adapted policies may move, in nats."""
     damping: NonNegative = 1e-5

@@ -17,7 +17,7 @@ from ..models.agent import Agent, Seen
 from .adaptation import Adaptation, Part
 from .algorithm import AlgorithmConfig
 from .batch import Batch
-from .ppo import clipped_surrogate
+from .ppo import clipped_surrogate, in_minibatches
 from .trpo import trust_region_step
 
 
@@ -73,7 +73,7 @@ class MetaUpdate:
         The gradient stays where it is asked about: nothing is changed by a step that is not finite.
         """
         maml = self._config.maml
-        measured = self._rows(slice(maml.hessian_tasks))
+        some = None if maml.hessian_tasks is None else self._rows(slice(maml.hessian_tasks))
         step = trust_region_step(
             self.surrogate,
             self.divergence,
@@ -83,7 +83,7 @@ class MetaUpdate:
             maml.cg_steps,
             maml.backtracks,
             maml.backtrack_ratio,
-            lambda parameters: self._policies(parameters, measured)[-1],
+            None if some is None else lambda parameters: self._policies(parameters, some)[-1],
         )
         with torch.no_grad():
             for parameter, moved in zip(self._trained.values(), step.parameters, strict=True):
@@ -107,26 +107,21 @@ class MetaUpdate:
         Args:
             rng: draws which tasks are together.
         """
-        config, settings = self._config, self._config.ppo
         with torch.no_grad():
             played = self._policies(list(self._trained.values()), self._parts)
-        count = played[-1].shape[1]
-        for _ in range(settings.epochs):
-            order = torch.from_numpy(rng.permutation(count)).to(played[-1].device)
-            moved = []
-            for tasks in order.tensor_split(min(settings.minibatches, count)):
-                parts = self._rows(tasks)
-                policies = self._policies(list(self._trained.values()), parts)
-                log_ratio = self._policy.log_prob(policies[-1], parts[-1].action) - parts[-1].log_prob
-                policy = clipped_surrogate(log_ratio, parts[-1].advantage, settings.clip).mean()
-                kl = [self._policy.kl(old[:, tasks], new).mean() for old, new in zip(played, policies, strict=True)]
-                inner = torch.stack(kl[:-1]).mean()
-                moved.append(kl[-1].detach())
-                yield {
-                    "loss/total": policy + config.maml.inner_kl * inner,
-                    "loss/policy": policy,
-                    "learner/kl": kl[-1],
-                    "maml/inner_kl": inner,
-                }
-            if settings.target_kl is not None and torch.stack(moved).mean().item() > settings.target_kl:
-                return
+
+        def objective(tasks: Tensor) -> dict[str, Tensor]:
+            parts = self._rows(tasks)
+            policies = self._policies(list(self._trained.values()), parts)
+            log_ratio = self._policy.log_prob(policies[-1], parts[-1].action) - parts[-1].log_prob
+            policy = clipped_surrogate(log_ratio, parts[-1].advantage, self._config.ppo.clip).mean()
+            kl = [self._policy.kl(old[:, tasks], new).mean() for old, new in zip(played, policies, strict=True)]
+            inner = torch.stack(kl[:-1]).mean()
+            return {
+                "loss/total": policy + self._config.maml.inner_kl * inner,
+                "loss/policy": policy,
+                "learner/kl": kl[-1],
+                "maml/inner_kl": inner,
+            }
+
+        return in_minibatches(objective, played[-1].shape[1], self._config.ppo, rng, played[-1].device)

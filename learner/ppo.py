@@ -7,7 +7,7 @@ it; the clipped ratio of both policies keeps them close. The learner drives this
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..models.agent import Agent
-from .algorithm import AlgorithmConfig
+from .algorithm import AlgorithmConfig, PPOConfig
 from .batch import Batch
 from .losses import Losses
 from .objective import Judged, judge, measures, returns_of
@@ -107,23 +107,44 @@ def passes(
         prediction: the head of the auxiliary loss, where there is one.
         bf16: under bfloat16 autocast.
     """
-    settings = config.ppo
     with torch.no_grad():
         judged = judge(agent, batch, _outputs(agent, batch, bf16), bf16)
         target, advantage = returns_of(agent, batch, torch.zeros_like(judged.chosen), judged.value, config)
     played = Played(target, advantage, judged.value[:-1])
-    count = batch.reward.shape[1]
+
+    def objective(index: Tensor) -> dict[str, Tensor]:
+        part, its = batch.rows(index), played.rows(index)
+        output = _outputs(agent, part, bf16)
+        judged = judge(agent, part, output, bf16)
+        losses, told = ppo_losses(judged, part, its, config, entropy_weight)
+        return measures(losses, judged, part, its.target, config, prediction) | told
+
+    return in_minibatches(objective, batch.reward.shape[1], config.ppo, rng, batch.reward.device)
+
+
+def in_minibatches(
+    objective: Callable[[Tensor], dict[str, Tensor]],
+    count: int,
+    settings: PPOConfig,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> Iterator[dict[str, Tensor]]:
+    """The objective of one minibatch after the other, pass after pass, as `passes` tells.
+
+    Args:
+        objective: of the sequences with these indices [n]; among others `learner/kl`, how far the policy has moved.
+        count: of sequences.
+        settings: how many passes and minibatches, and what ends them.
+        rng: draws which sequences are together.
+        device: of the indices.
+    """
     for _ in range(settings.epochs):
-        order = torch.from_numpy(rng.permutation(count)).to(batch.reward.device)
+        order = torch.from_numpy(rng.permutation(count)).to(device)
         moved = []
         for index in order.tensor_split(min(settings.minibatches, count)):
-            part, its = batch.rows(index), played.rows(index)
-            output = _outputs(agent, part, bf16)
-            judged = judge(agent, part, output, bf16)
-            losses, told = ppo_losses(judged, part, its, config, entropy_weight)
-            measured = measures(losses, judged, part, its.target, config, prediction)
-            moved.append(told["learner/kl"])
-            yield measured | told
+            measured = objective(index)
+            moved.append(measured["learner/kl"].detach())
+            yield measured
         if settings.target_kl is not None and torch.stack(moved).mean().item() > settings.target_kl:
             return
 
