@@ -19,6 +19,9 @@ from .means import mean_by
 from .trials import Trials
 from .vector import Array, Mask, VectorTask
 
+LIFE = ("episodes", "starts")
+"""Of a family's options (`registry.Task.life`)."""
+
 
 class Family(VectorTask):
     """B lives of a family; subclasses write `_hide`, `_place`, `_move`, `_see` and `_told`.

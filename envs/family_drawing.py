@@ -29,7 +29,7 @@ def family_figures(evaluations: Sequence[Evaluation], references: Sequence[Refer
 
 def _draw_adaptation(groups: Mapping[str, Sequence[Evaluation]], references: Sequence[Reference]) -> Figure:
     figure, (axis,) = new_figure(width=4.8)
-    adapts = any("adaptation" in e.trials for own in groups.values() for e in own)
+    some, all_of_them = _adapting(groups)
     last = 0
     for number, (group, own) in enumerate(groups.items()):
         color = GROUP_COLORS[number % len(GROUP_COLORS)]
@@ -43,30 +43,43 @@ def _draw_adaptation(groups: Mapping[str, Sequence[Evaluation]], references: Seq
         last = max(last, most - 1)
     for reference, style in zip(references, STYLES, strict=False):
         axis.axhline(reference.values["return_last"], color=GREY, linestyle=style, linewidth=1.2, label=reference.name)
-    axis.set_xticks(range(last + 1), [str(k) if adapts else str(k + 1) for k in range(last + 1)])
+    axis.set_xticks(range(last + 1), [str(k) if some else str(k + 1) for k in range(last + 1)])
     axis.set_xlim(-0.3, last + 0.3)
-    what = "steps of adaptation" if adapts else "episode of a life"
+    title, what = "within a life", "episode of a life"
+    if some:
+        title, what = "adaptation", "steps of adaptation" + ("" if all_of_them else ", or episodes before")
     axis.margins(y=0.08)
-    label(axis, "adaptation" if adapts else "within a life", what, "return of an episode")
+    label(axis, title, what, "return of an episode")
     figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure
 
 
 def _draw_curves(groups: Mapping[str, Sequence[Evaluation]], references: Sequence[Reference]) -> Figure | None:
+    """Solid what is reached at the end of lives, dashed at their start."""
     figure, (axis,) = new_figure(width=6.4)
     drawn = False
     for number, (group, own) in enumerate(groups.items()):
         color = GROUP_COLORS[number % len(GROUP_COLORS)]
-        adapts = any("adaptation" in e.trials for e in own)
-        first, last = ("before adaptation", "after it") if adapts else ("first episode", "last episode")
-        for measure, style, when in (("return_first", "--", first), ("return_last", "-", last)):
+        for measure, style in (("return_last", "-"), ("return_first", "--")):
             if draw_learning_curve(axis, own, measure, color):
-                axis.lines[-1].set(linestyle=style, label=f"{group}, {when}")
+                axis.lines[-1].set(linestyle=style, label=group if style == "-" else None)
                 drawn = True
     if not drawn:
         return None
     for reference, style in zip(references, (":", "-."), strict=False):
         axis.axhline(reference.values["return_last"], color=GREY, linestyle=style, linewidth=1.2, label=reference.name)
+    some, all_of_them = _adapting(groups)
+    first, last = ("before adaptation", "after it") if all_of_them else ("first episode", "last episode")
+    if some and not all_of_them:
+        first, last = f"before adaptation, {first}", f"after it, {last}"
+    axis.plot([], [], color=GREY, label=last)
+    axis.plot([], [], color=GREY, linestyle="--", label=first)
     label(axis, "before and after learning of the task", "environment steps (millions)", "return of an episode")
     figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure
+
+
+def _adapting(groups: Mapping[str, Sequence[Evaluation]]) -> tuple[bool, bool]:
+    """Whether some adapt their parameters, and whether all do."""
+    found = ["adaptation" in e.trials for own in groups.values() for e in own]
+    return any(found), all(found)

@@ -84,6 +84,9 @@ class Task:
     """What is looked for in the activity of units unless somebody asks for something else: columns of the table of
     trials, `previous_<column>` for those of the trial before, products (`choice*previous_reward`); the first two that
     take few values tell conditions apart. Empty: all columns."""
+    life: tuple[str, ...] = field(default=())
+    """Options that say how an agent meets the task (for how many episodes, whether their start is told) and not what it
+    is: runs in one figure may differ in them."""
     condition: str = field(default="")
     """Column of the table of trials by whose values memory measures (gate, hits) are told apart; empty: none."""
 

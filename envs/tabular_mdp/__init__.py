@@ -1,5 +1,6 @@
 """Random Markov decision processes of few states (Duan et al. 2016)."""
 
+from ..families import LIFE
 from ..registry import Task
 from .analysis import analyse, figures, references, summarise
 from .baselines import BASELINES
@@ -21,4 +22,5 @@ TASK = Task(
     side_by_side=True,
     headline="return_last",
     coded=("trial",),
+    life=LIFE,
 )

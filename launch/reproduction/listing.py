@@ -34,5 +34,7 @@ def show_papers() -> None:
             figures = ", ".join(figure.name for figure in part.figures)
             shown = Text("" if number else name, style="bold")
             table.add_row(shown, part.name, part.title, figures, f"{minutes} min")
+        for one in paper.comparisons:
+            table.add_row("", one.name, one.title, ", ".join(figure.name for figure in one.figures), "")
     console.print(table)
     console.print("prefrontal reproduce <paper> figures=[<part>,...] seeds=8")

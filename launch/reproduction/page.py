@@ -6,7 +6,7 @@ import importlib.metadata
 import math
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 
@@ -15,31 +15,34 @@ import numpy as np
 from ..run.folder import git_commit
 from .paper import Paper, Work
 from .play import processor
-from .report import Drawn, Failure, Shown
+from .report import Drawn, Failure, Shown, ShownTogether, failures
 from .verdicts import Verdict
 
 NOT_GIVEN = "not given"
 COLUMNS = ("measure", "verdict", "ours", "target", "published", "ideal")
+TESTED = "p"
 
 
-def page(paper: Paper, parts: Sequence[Shown], command: str, made: str) -> str:
+def page(paper: Paper, parts: Sequence[Shown], together: Sequence[ShownTogether], command: str, made: str) -> str:
     """The page's text.
 
     Args:
         paper: that is reproduced.
         parts: of it, in their order.
+        together: its comparisons.
         command: that makes this page.
         made: when.
     """
     title = escape(paper.works[0].title)
     style = resources.files(__package__).joinpath("page.css").read_text()
-    sections = "".join(_part(one) for one in parts)
+    sections = "".join([*map(_compared, together), *map(_part, parts)])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Reproduced: {title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"<header>\n<h1>Reproduced: {title}</h1>\n{_works(paper.works)}{_in_short(parts)}"
-        f"<pre>{escape(command)}</pre>\n</header>\n{_contents(parts)}<main>\n{_summary(parts)}{sections}</main>\n"
+        f"<header>\n<h1>Reproduced: {title}</h1>\n{_works(paper.works)}{_in_short(parts, together)}"
+        f"<pre>{escape(command)}</pre>\n</header>\n{_contents(parts, together)}"
+        f"<main>\n{_summary(parts)}{sections}</main>\n"
         f"<footer>\n{_left_out(paper)}{_made(parts, made)}</footer>\n</body>\n</html>\n"
     )
 
@@ -64,9 +67,9 @@ def _address(work: Work) -> str:
     return f'<a href="{escape(link)}">{escape(work.doi or link)}</a>' if link else ""
 
 
-def _in_short(parts: Sequence[Shown]) -> str:
+def _in_short(parts: Sequence[Shown], together: Sequence[ShownTogether]) -> str:
     judged = [v.reached for one in parts for v in one.verdicts if v.reached is not None]
-    failed = sum(len(one.failures) for one in parts)
+    failed = len(failures(parts, together))
     text = f"{sum(judged)} of {len(judged)} targets are reached."
     if failed:
         text += f" {failed} command{'s' if failed > 1 else ''} failed: see below."
@@ -75,8 +78,10 @@ def _in_short(parts: Sequence[Shown]) -> str:
     return f'<p class="{"good" if all(judged) and not failed and not missing else "bad"}">{text}</p>\n'
 
 
-def _contents(parts: Sequence[Shown]) -> str:
-    links = "".join(f'<li><a href="#{escape(p.part.name)}">{escape(p.part.title)}</a></li>\n' for p in parts)
+def _contents(parts: Sequence[Shown], together: Sequence[ShownTogether]) -> str:
+    sections = [(one.comparison.name, one.comparison.title) for one in together]
+    sections += [(one.part.name, one.part.title) for one in parts]
+    links = "".join(f'<li><a href="#{escape(name)}">{escape(title)}</a></li>\n' for name, title in sections)
     return f'<nav aria-label="Parts">\n<ul>\n<li><a href="#verdicts">Verdicts</a></li>\n{links}</ul>\n</nav>\n'
 
 
@@ -86,12 +91,22 @@ def _summary(parts: Sequence[Shown]) -> str:
     return f'<section aria-labelledby="verdicts">\n<h2 id="verdicts">Verdicts</h2>\n{_table(caption, rows)}</section>\n'
 
 
-def _table(caption: str, rows: str) -> str:
+def _table(caption: str, rows: str, columns: Sequence[str] = COLUMNS) -> str:
     # Narrow screens show rows as blocks; the roles keep it a table for who listens to it.
-    head = "".join(f'<th scope="col" role="columnheader">{column}</th>' for column in COLUMNS)
+    head = "".join(f'<th scope="col" role="columnheader">{column}</th>' for column in columns)
     return (
         f'<table role="table">\n<caption>{escape(caption)}</caption>\n<thead role="rowgroup"><tr role="row">{head}</tr>'
         f'</thead>\n<tbody role="rowgroup">\n{rows}</tbody>\n</table>\n'
+    )
+
+
+def _line(name: str, columns: Sequence[str], cells: Sequence[str]) -> str:
+    """A row of a table, of HTML."""
+    labelled = zip(columns, cells, strict=True)
+    return (
+        f'<tr role="row"><th scope="row" role="rowheader">{name}</th>'
+        + "".join(f'<td role="cell" data-label="{label}"><span>{cell}</span></td>' for label, cell in labelled)
+        + "</tr>\n"
     )
 
 
@@ -107,14 +122,7 @@ def _row(verdict: Verdict, part: str | None = None, seeds: bool = False) -> str:
     if seeds and row.source:
         published += f'<br><span class="seeds">{escape(row.source)}</span>'
     ideal = NOT_GIVEN if verdict.ideal is None else number(verdict.ideal)
-    cells = zip(
-        COLUMNS[1:], (_judged(verdict), f"<span>{ours}</span>", _target(verdict), published, ideal), strict=True
-    )
-    return (
-        f'<tr role="row"><th scope="row" role="rowheader">{name}</th>'
-        + "".join(f'<td role="cell" data-label="{label}"><span>{cell}</span></td>' for label, cell in cells)
-        + "</tr>\n"
-    )
+    return _line(name, COLUMNS[1:], (_judged(verdict), f"<span>{ours}</span>", _target(verdict), published, ideal))
 
 
 def _judged(verdict: Verdict) -> str:
@@ -147,20 +155,52 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{3 if abs(value) < 10 else 1}f}"
 
 
+def _compared(one: ShownTogether) -> str:
+    told = one.comparison
+    tests = "".join(_tests(measure, found) for measure, found in one.tests.items())
+    return (
+        f"{_begin(told.name, told.title, one.failures)}{_figures(one.figures)}{tests}"
+        f'<div class="notes">\n{_list("Read in the publication", told.read)}</div>\n'
+        f"<h3>Command</h3>\n<pre>{escape(one.command)}</pre>\n</section>\n"
+    )
+
+
+def _tests(measure: str, found: Mapping[str, Mapping[str, float]]) -> str:
+    """Agents by the mean of a measure over seeds, each tested against the one above it."""
+    agents = sorted((name for name, told in found.items() if "mean" in told), key=lambda name: -found[name]["mean"])
+    rows = ""
+    for number_above, name in enumerate(agents, -1):
+        mean, sd, seeds = (found[name][what] for what in ("mean", "sd", "seeds"))
+        above = agents[number_above] if number_above >= 0 else None
+        test = {} if above is None else found.get(f"{above}_vs_{name}") or found[f"{name}_vs_{above}"]
+        p = number(test.get("p"))
+        rows += _line(name, ("mean", "SD", "seeds", TESTED), (number(mean), number(sd), str(seeds), p))
+    caption = f"{measure} over seeds; p of Welch's t-test against the agent in the row above."
+    return _table(caption, rows, ("agent", "mean", "SD", "seeds", TESTED))
+
+
 def _part(one: Shown) -> str:
     part = one.part
-    figures = "".join(_figure(figure) for figure in one.figures)
     rows = "".join(_row(verdict, seeds=True) for verdict in one.verdicts)
     table = _table("Every seed, beside what was published and what is ideal.", rows) if rows else ""
     notes = [_list("Read in the publication", part.read), _list("Chosen by us", part.chosen)]
     return (
-        f'<section aria-labelledby="{escape(part.name)}">\n<h2 id="{escape(part.name)}">{escape(part.title)}</h2>\n'
-        f"{''.join(map(_failure, one.failures))}"
-        + (f'<div class="figures">\n{figures}</div>\n' if figures else "")
-        + f'{table}<div class="notes">\n{"".join(notes)}</div>\n'
-        + f"<h3>Commands</h3>\n<p>The first seed and the figures by hand; other seeds have other numbers in them.</p>\n"
+        f"{_begin(part.name, part.title, one.failures)}{_figures(one.figures)}"
+        f'{table}<div class="notes">\n{"".join(notes)}</div>\n'
+        f"<h3>Commands</h3>\n<p>The first seed and the figures by hand; other seeds have other numbers in them.</p>\n"
         f"<pre>{escape(chr(10).join(one.commands))}</pre>\n{_runs(one)}</section>\n"
     )
+
+
+def _begin(name: str, title: str, failed: Iterable[Failure]) -> str:
+    name = escape(name)
+    heading = f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(title)}</h2>\n'
+    return heading + "".join(map(_failure, failed))
+
+
+def _figures(figures: Iterable[Drawn]) -> str:
+    text = "".join(map(_figure, figures))
+    return f'<div class="figures">\n{text}</div>\n' if text else ""
 
 
 def _figure(figure: Drawn) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import fnmatch
 from collections.abc import Sequence
 
 from ...conf.checking import ConfigError, unknown
@@ -112,34 +112,61 @@ class Part:
 
 
 @settings
+class Comparison:
+    """Figures of several parts of one task together, each agent a group in them."""
+
+    name: Name
+    title: Text
+    parts: Text
+    """A pattern of their names, such as `half_cheetah_*`."""
+    figures: Many[Picture]
+    read: Many[Text] = ()
+    """What the publication tells."""
+
+    def compares(self, part: str) -> bool:
+        """Whether a part of that name is in it."""
+        return fnmatch.fnmatchcase(part, self.parts)
+
+
+@settings
 class Paper:
     """All of a paper's file."""
 
     works: Many[Work]
     """The paper, then others that it reproduces."""
     parts: Many[Part]
+    comparisons: Many[Comparison] = ()
     left_out: Many[Text] = ()
     """What of the paper is not reproduced here, and why."""
 
     def __post_init__(self) -> None:
         if not self.works or not self.parts:
             raise ValueError("works and parts have to be given, at least one of each")
+        names = [part.name for part in self.parts]
+        for i, one in enumerate(self.comparisons):
+            if sum(map(one.compares, names)) < 2:
+                raise ValueError(f"comparisons[{i}].parts={one.parts}: less than two parts are called so: {names}")
+            if one.name in names:
+                raise ValueError(f"comparisons[{i}].name={one.name}: a part is called so")
 
 
-def chosen(paper: Paper, asked: Sequence[str]) -> Paper:
-    """The paper with those parts only that were asked for, by their names or a figure's; all of it if nothing was.
+def chosen(paper: Paper, asked: Sequence[str]) -> Sequence[Part]:
+    """The parts that were asked for, by their names, a comparison's or a figure's; all of them if nothing was.
 
     Raises:
-        ConfigError: for a name that is neither a part's nor a figure's.
+        ConfigError: for a name that is none of these.
     """
-    names = {part: {part.name, *(figure.name for figure in part.figures)} for part in paper.parts}
-    own = {part.name for part in paper.parts}
-    for name in asked:
-        if not any(name in known for known in names.values()):
-            known = dict.fromkeys([*own, *(name for part in names.values() for name in part)])
-            raise ConfigError(unknown(f"figures={name}", known, "part or figure of this paper"))
     if not asked:
-        return paper
+        return paper.parts
+    names = {p.name: {p.name, *(c.name for c in paper.comparisons if c.compares(p.name))} for p in paper.parts}
+    figures = {p.name: {figure.name for figure in p.figures} for p in paper.parts}
+    own = [*names, *(comparison.name for comparison in paper.comparisons)]
+    known = dict.fromkeys([*own, *(name for of_part in figures.values() for name in of_part)])
+    for name in asked:
+        if name not in known:
+            raise ConfigError(unknown(f"figures={name}", known, "part or figure of this paper"))
     # A name that a part and another part's figure share means the part.
-    parts = [p for p in paper.parts if any(name == p.name or name in names[p] - own for name in asked)]
-    return dataclasses.replace(paper, parts=tuple(parts))
+    wanted = {
+        p.name for p in paper.parts for name in asked if name in names[p.name] | (figures[p.name].difference(own))
+    }
+    return [part for part in paper.parts if part.name in wanted]

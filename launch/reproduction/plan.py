@@ -21,7 +21,7 @@ from ..run.analysing import FOLDER as ANALYSES
 from ..run.folder import RunFolder
 from ..run.reevaluation import EvaluateSettings
 from ..run.start import check
-from .paper import Paper, Part
+from .paper import Comparison, Paper, Part
 from .play import done
 
 MARK, LOG = "reproduce.json", "reproduce.log"
@@ -31,7 +31,7 @@ ROOM_OF_A_RUN = 60 * 2**20
 """Bytes: a run of these papers leaves 2 to 10 MB, with a recording up to 50."""
 
 DRAWING_S = 5.0
-"""What the merged figures of a part take, about."""
+"""What the merged figures of a part, or of several, take, about."""
 
 _OF_EACH_RUN = {"seed", "run.folder", "resume"}
 
@@ -54,9 +54,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Job:
-    """Commands that are played one after the other, in one folder: a run, or the figures of a part."""
+    """Commands that are played one after the other, in one folder: a run, or the figures of several."""
 
-    part: Part
+    of: str
+    """The part, or the comparison."""
     seed: int | None
     """None: the figures."""
     folder: Path
@@ -69,7 +70,7 @@ class Job:
     @property
     def name(self) -> str:
         """For a person."""
-        return f"{self.part.name}, {'figures' if self.seed is None else f'seed {self.seed}'}"
+        return f"{self.of}, {'figures' if self.seed is None else f'seed {self.seed}'}"
 
     @property
     def told(self) -> str:
@@ -125,14 +126,46 @@ class Experiment:
         names = f"evaluations=[{','.join(beside)}]"
         command = ("figures", f"run={self.pattern}", f"out={self.home}", *([names] if beside else []))
         made_with = (names, f"seeds={shown([run.seed for run in self.finished])}")
-        return Job(self.part, None, self.home, (Step("figures", made_with, command),), DRAWING_S)
+        return Job(self.part.name, None, self.home, (Step("figures", made_with, command),), DRAWING_S)
 
 
-def planned(paper: Paper, home: Path, seeds: int, search: Sequence[str] = ()) -> list[Experiment]:
-    """All parts of a paper, with `seeds` runs each and those that are there beyond.
+@dataclass(frozen=True)
+class Compared:
+    """Several parts of which there are runs, to be drawn together."""
+
+    comparison: Comparison
+    home: Path
+    """For its figures, beside those of the parts."""
+    parts: tuple[Experiment, ...]
+
+    def drawing(self) -> Job:
+        """The merged figures of all their runs that are done by now."""
+        command = ("figures", f"run={self.home.parent}/{self.comparison.parts}/seed_*", f"out={self.home}")
+        seeds = {one.part.name: [run.seed for run in one.finished] for one in self.parts}
+        step = Step("figures", (f"seeds={shown(seeds)}",), command)
+        return Job(self.comparison.name, None, self.home, (step,), DRAWING_S)
+
+
+def compared(paper: Paper, home: Path, experiments: Sequence[Experiment]) -> list[Compared]:
+    """The comparisons of a paper with runs of two or more of their parts.
 
     Args:
         paper: whose.
+        home: of the parts' folders.
+        experiments: all parts of which there are runs.
+    """
+    found = []
+    for one in paper.comparisons:
+        parts = tuple(e for e in experiments if e.finished and one.compares(e.part.name))
+        found += [Compared(one, home / one.name, parts)] if len(parts) > 1 else []
+    return found
+
+
+def planned(parts: Sequence[Part], home: Path, seeds: int, search: Sequence[str] = ()) -> list[Experiment]:
+    """Parts of a paper, with `seeds` runs each and those that are there beyond.
+
+    Args:
+        parts: which.
         home: a folder for all of it.
         seeds: 0, 1, ... of each part; 0: no more than what is there.
         search: folders with more files of settings, as Hydra's `hydra.searchpath` names them.
@@ -141,7 +174,7 @@ def planned(paper: Paper, home: Path, seeds: int, search: Sequence[str] = ()) ->
         ConfigError: for settings that cannot be, or other ones than a run that is there was made with.
         HydraException, OmegaConfBaseException: see `composing.explained`.
     """
-    return [_experiment(part, home / part.name, seeds, search) for part in paper.parts]
+    return [_experiment(part, home / part.name, seeds, search) for part in parts]
 
 
 def _experiment(part: Part, home: Path, seeds: int, search: Sequence[str]) -> Experiment:
@@ -173,7 +206,7 @@ def _run(part: Part, folder: Path, seed: int, env_steps: int, search: Sequence[s
         steps.append(Step(f"evaluate {one.name}", one.settings, ("evaluate", *played, *one.settings)))
         if one.analyse is not None:
             steps.append(Step(f"analyse {one.name}", one.analyse, ("analyse", *played, *one.analyse)))
-    return Job(part, seed, folder, tuple(steps), part.seconds, env_steps)
+    return Job(part.name, seed, folder, tuple(steps), part.seconds, env_steps)
 
 
 def _check_unchanged(run: Job, settings: DictConfig) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 from ..run.analysing import FOLDER as ANALYSES
 from ..run.folder import RunFolder
 from .bibtex import entries
-from .paper import Paper, Part, Picture
-from .plan import LOG, Experiment, Job, Step
+from .paper import Comparison, Paper, Part, Picture
+from .plan import LOG, Compared, Experiment, Job, Step
 from .verdicts import Verdict, verdicts
 
 LARGEST_SVG = 400_000
@@ -70,6 +70,34 @@ class Shown:
     processors: Sequence[str]
 
 
+@dataclass(frozen=True)
+class ShownTogether:
+    """Everything that the page tells of a comparison."""
+
+    comparison: Comparison
+    parts: Sequence[str]
+    """Names of those of which there are runs."""
+    figures: Sequence[Drawn]
+    failures: Sequence[Failure]
+    command: str
+    tests: Mapping[str, Any]
+    """Mean and SD of each agent, and a test of each pair (`merged_results.json`); empty if it failed."""
+
+
+def shown_together(one: Compared, failed: Mapping[str, int], page: Path) -> ShownTogether:
+    """What there is of a comparison; see `shown`."""
+    drawing = one.drawing()
+    results = RunFolder(one.home).path / "merged_results.json"
+    return ShownTogether(
+        comparison=one.comparison,
+        parts=[part.part.name for part in one.parts],
+        figures=[_drawn(picture, one.home, page) for picture in one.comparison.figures],
+        failures=[_failure(drawing, failed[drawing.name], page)] if drawing.name in failed else [],
+        command=drawing.steps[0].typed,
+        tests=json.loads(results.read_text())["comparison"] if results.is_file() else {},
+    )
+
+
 def shown(experiment: Experiment, failed: Mapping[str, int], page: Path) -> Shown:
     """What there is of a part.
 
@@ -89,7 +117,7 @@ def shown(experiment: Experiment, failed: Mapping[str, int], page: Path) -> Show
     return Shown(
         part=experiment.part,
         verdicts=verdicts(experiment),
-        figures=[_drawn(picture, experiment, runs, page) for picture in experiment.part.figures],
+        figures=[_drawn(picture, _folder_of(picture, experiment), page) for picture in experiment.part.figures],
         runs={run.seed: _from(page, run.folder) for run in runs if run.seed is not None},
         missing=[run.seed for run in experiment.runs if run not in runs and run.seed is not None],
         failures=[_failure(jobs[name], status, page) for name, status in failed.items() if name in jobs],
@@ -100,16 +128,23 @@ def shown(experiment: Experiment, failed: Mapping[str, int], page: Path) -> Show
     )
 
 
+def failures(parts: Sequence[Shown], together: Sequence[ShownTogether]) -> list[Failure]:
+    """Of all jobs."""
+    return [*(f for one in parts for f in one.failures), *(f for one in together for f in one.failures)]
+
+
 def _from(page: Path, path: Path) -> str:
     return Path(os.path.relpath(path, page)).as_posix()
 
 
-def _drawn(picture: Picture, experiment: Experiment, runs: Sequence[Job], page: Path) -> Drawn:
-    folder = experiment.home
-    if picture.of is not None:
-        if not runs:
-            return Drawn(picture, "", None)
-        folder = runs[0].folder / "evaluations" / picture.of / ANALYSES
+def _folder_of(picture: Picture, experiment: Experiment) -> Path:
+    if picture.of is None:
+        return experiment.home
+    first = (experiment.finished or experiment.runs)[0]
+    return first.folder / "evaluations" / picture.of / ANALYSES
+
+
+def _drawn(picture: Picture, folder: Path, page: Path) -> Drawn:
     svg = folder / "figures" / f"{picture.name}.svg"
     path = svg if svg.is_file() and svg.stat().st_size <= LARGEST_SVG else svg.with_suffix(".png")
     if not path.is_file():
@@ -125,7 +160,7 @@ def _failure(job: Job, status: int, page: Path) -> Failure:
     return Failure(job.name, status, _from(page, log), "\n".join(lines[-LAST_LINES:]))
 
 
-def numbers(paper: Paper, parts: Sequence[Shown], command: str) -> dict[str, Any]:
+def numbers(paper: Paper, parts: Sequence[Shown], together: Sequence[ShownTogether], command: str) -> dict[str, Any]:
     """`results.json`: all that the page tells in numbers; what depends on when and where is under `time`."""
     return {
         "paper": dataclasses.asdict(paper.works[0]),
@@ -142,6 +177,17 @@ def numbers(paper: Paper, parts: Sequence[Shown], command: str) -> dict[str, Any
                 "time": {"training_s": one.training_s, "seconds": one.seconds, "processors": one.processors},
             }
             for one in parts
+        },
+        "comparisons": {
+            one.comparison.name: {
+                "title": one.comparison.title,
+                "parts": list(one.parts),
+                "failed": {failure.name: failure.status for failure in one.failures},
+                "figures": [figure.picture.name for figure in one.figures if figure.data is not None],
+                "tests": one.tests,
+                "command": one.command,
+            }
+            for one in together
         },
     }
 
@@ -163,10 +209,17 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def write(paper: Paper, parts: Sequence[Shown], command: str, page: str, folder: Path) -> Path:
-    """Write the page and what lies beside it; returns the page's path."""
+def write(told: Mapping[str, Any], paper: Paper, page: str, folder: Path) -> Path:
+    """Write the page and what lies beside it; returns the page's path.
+
+    Args:
+        told: see `numbers`.
+        paper: that is reproduced.
+        page: its text.
+        folder: for all of it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(numbers(paper, parts, command), indent=2) + "\n")
+    (folder / "results.json").write_text(json.dumps(told, indent=2) + "\n")
     (folder / "paper.bib").write_text(entries(paper.works))
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")

@@ -124,7 +124,11 @@ def alone_in(home: Path) -> Iterator[int]:
 
 
 def play_all(
-    experiments: Sequence[Experiment], start: Callable[[str], Playing], at_once: int, stop: Callable[[], bool]
+    experiments: Sequence[Experiment],
+    start: Callable[[str], Playing],
+    at_once: int,
+    stop: Callable[[], bool],
+    at_last: Callable[[], Sequence[Job]] = tuple,
 ) -> dict[str, int] | None:
     """Play all that is missing; figures when the runs of a part are done.
 
@@ -133,6 +137,7 @@ def play_all(
         start: a job in the place where it is played.
         at_once: how many.
         stop: whether to end early.
+        at_last: what is to be played when all that is over.
 
     Returns:
         The exit status of each job that failed, by its name; None after a stop.
@@ -148,10 +153,13 @@ def play_all(
     by_part = {one.part.name: one for one in experiments}
     playing: dict[str, tuple[Job, Any]] = {}
     failed: dict[str, int] = {}
-    over = 0.0
+    over, at_the_end = 0.0, False
     with ProgressLine(max(1, round(total)), 0) as line:
         try:
-            while waiting or playing:
+            while waiting or playing or not at_the_end:
+                if not waiting and not playing and not stop():
+                    waiting.extend(at_last())
+                    at_the_end = True
                 while waiting and len(playing) < at_once and not stop():
                     job = waiting.popleft()
                     playing[job.name] = (job, start(job.told))
@@ -163,9 +171,9 @@ def play_all(
                     if status:
                         failed[name] = status
                     if job.seed is not None:
-                        ahead[job.part.name] -= 1
-                        if not ahead[job.part.name] and not stop():
-                            _draw(by_part[job.part.name], waiting)
+                        ahead[job.of] -= 1
+                        if not ahead[job.of] and not stop():
+                            _draw(by_part[job.of], waiting)
                 if stop() and not playing:
                     return None
                 if stop():

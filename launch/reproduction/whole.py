@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -19,8 +18,8 @@ from ..run.storage import is_url
 from ..stopping import StopRequest
 from .page import page
 from .paper import Paper, chosen
-from .plan import Experiment, check_room, planned
-from .report import shown, write
+from .plan import Compared, Experiment, Job, check_room, compared, planned
+from .report import failures, numbers, shown, shown_together, write
 from .schedule import Here, Playing, There, alone_in, play_all
 
 
@@ -59,7 +58,9 @@ def reproduce(told: ReproduceSettings, name: str, paper: Paper, search: Sequence
     check_room(home, len(missing))
     with alone_in(home) as lock, _place(told, lock) as (start, at_once), StopRequest() as stop:
         _announce(experiments, at_once)
-        failed = play_all(experiments, start, at_once, stop)
+        # Once: when all of these are over.
+        everything = functools.cache(lambda: _with_others(experiments, paper, home, search))
+        failed = play_all(experiments, start, at_once, stop, lambda: _to_compare(compared(paper, home, everything())))
     command = f"prefrontal reproduce {name}"
     asked: dict[str, object] = {"figures": f"[{','.join(told.figures)}]"} if told.figures else {}
     asked |= {"seeds": told.seeds} | ({"folder": told.folder} if told.folder else {})
@@ -67,15 +68,16 @@ def reproduce(told: ReproduceSettings, name: str, paper: Paper, search: Sequence
     if failed is None:
         console.print(f"stopped; go on with: {command}", style="bold")
         return 130
-    parts = [shown(one, failed, home / "report") for one in _with_others(experiments, paper, home, search)]
-    text = page(paper, parts, command, datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
-    path = write(paper, parts, command, text, home / "report")
+    parts = [shown(one, failed, home / "report") for one in everything()]
+    beside = [shown_together(one, failed, home / "report") for one in compared(paper, home, everything())]
+    text = page(paper, parts, beside, command, datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"))
+    path = write(numbers(paper, parts, beside, command), paper, text, home / "report")
     for one in parts:
         for verdict in one.verdicts:
             said = {True: "reached", False: f"short by {verdict.short_by:.3g}", None: "not judged"}[verdict.reached]
             console.print(f"{one.part.name:<16} {verdict.row.name}: {verdict.mean:.3g}, {said}")
-        for failure in one.failures:
-            errors.print(f"failed: {failure.name} (status {failure.status}); it printed:\n{failure.said}", style="red")
+    for failure in failures(parts, beside):
+        errors.print(f"failed: {failure.name} (status {failure.status}); it printed:\n{failure.said}", style="red")
     console.print(f"page         {path}", style="bold")
     return 1 if failed else 0
 
@@ -89,12 +91,17 @@ def _with_others(
         if part.name in found or not (home / part.name).is_dir():
             continue
         try:
-            (other,) = planned(dataclasses.replace(paper, parts=(part,)), home, 0, search)
+            (other,) = planned([part], home, 0, search)
         except ConfigError as error:
             errors.print(f"left out of the page: {error}", style="yellow")
         else:
             found |= {part.name: other} if other.finished else {}
     return [found[part.name] for part in paper.parts if part.name in found]
+
+
+def _to_compare(comparisons: Sequence[Compared]) -> list[Job]:
+    """What of them does not show all runs yet."""
+    return [job for one in comparisons if not (job := one.drawing()).finished]
 
 
 def _announce(experiments: Sequence[Experiment], at_once: int) -> None:

@@ -60,7 +60,9 @@ def _folders(pattern: str, opened: ExitStack, beside: Sequence[str]) -> list[Run
 
 
 def _one_task(configs: list[TrainConfig], folders: list[RunFolder]) -> None:
-    differing = [f.location for c, f in zip(configs, folders, strict=True) if c.task != configs[0].task]
+    free = registry.get(configs[0].task_name).life
+    tasks = [{name: value for name, value in config.task.items() if name not in free} for config in configs]
+    differing = [folder.location for task, folder in zip(tasks, folders, strict=True) if task != tasks[0]]
     if differing:
         raise ConfigError(
             f"runs of one figure must have one task with one set of options; {differing[0]} differs from "

@@ -56,6 +56,24 @@ def test_a_run_repeats_bit_for_bit_resumes_exactly_and_is_evaluated_after_each_s
     assert np.isfinite(again["return_by_episode"]).all()
 
 
+def test_agents_that_adapt_and_agents_that_remember_stand_in_one_figure(tmp_path):
+    quick = ["run.env_steps=1600", "run.figures=0", "evaluate.episodes=40"]
+    call(tmp_path, "train", *SMALL, "run.folder=runs/adapts", *quick)
+    remembers = ["train", "task=navigation_2d", "cluster=none", "task.starts=true", "actors.envs=10", *quick]
+    call(tmp_path, *remembers, "task.steps=20", "run.folder=runs/remembers")
+    said = call(tmp_path, "figures", "run=runs/*")
+    assert "navigation_2d, mlp, maml" in said
+    assert "navigation_2d, gru, ppo" in said
+    merged = json.loads((tmp_path / "runs" / "merged_results.json").read_text())
+    one, other = (
+        json.loads((tmp_path / "runs" / name / "results.json").read_text()) for name in ("adapts", "remembers")
+    )
+    assert merged["comparison"]["return_last"]["mlp, maml"]["mean"] == pytest.approx(one["return_last"])
+    assert merged["comparison"]["return_last"]["gru, ppo"]["mean"] == pytest.approx(other["return_last"])
+    call(tmp_path, *remembers, "task.steps=25", "run.folder=runs/longer")
+    assert "must have one task with one set of options" in call(tmp_path, "figures", "run=runs/*", status=2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -10,12 +10,14 @@ import re
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from prefrontal.conf.checking import checked
-from prefrontal.launch.reproduction.paper import Paper, Row
+from prefrontal.launch.reproduction.paper import Paper, Row, chosen
 from prefrontal.launch.reproduction.verdicts import Verdict
 from program import call, ended, start, wait_until
+from scipy import stats
 
 QUICK = ["task=two_step", "actors.envs=8", "run.env_steps=40000", "evaluate.episodes=40", "run.figures=0"]
 PAPER = {
@@ -147,6 +149,52 @@ def test_the_page(lab):
     assert "--config-dir" not in found["command"]
 
 
+TOGETHER = {
+    "name": "both",
+    "title": "LSTM & GRU",
+    "parts": "*",
+    "figures": [{"name": "stay_probability", "caption": "Both.", "alt": "Eight bars"}],
+}
+
+
+def test_parts_in_one_figure(lab):
+    first, second = ({**part, "evaluations": [], "rows": []} for part in PAPER["parts"])
+    folder = lab({**PAPER, "parts": [first, second], "comparisons": [TOGETHER]})
+    call(folder, "reproduce", "tiny", "seeds=2", "figures=[second]", *TINY[3:])
+    assert numbers(folder)["comparisons"] == {}, "one agent alone"
+    call(folder, "reproduce", "tiny", "seeds=1", "figures=[first]", *TINY[3:])
+    home = folder / "runs/reproduce/tiny"
+    assert Page((home / "report/index.html").read_text()).ids >= {"both", "first", "second"}
+    call(folder, "reproduce", "tiny", "seeds=2", "figures=[both]", *TINY[3:])
+    page = Page(text := (home / "report/index.html").read_text())
+    assert not page.open
+    assert "Eight bars" in [image["alt"] for image in page.images]
+    assert "LSTM &amp; GRU" in text
+    assert all(link[1:] in page.ids for link in page.links if link.startswith("#"))
+    (both,) = numbers(folder)["comparisons"].values()
+    assert (both["parts"], both["figures"], both["failed"]) == (["first", "second"], ["stay_probability"], {})
+    means = {
+        agent: [
+            json.loads((home / part / f"seed_{seed}/results.json").read_text())["reward_per_trial"] for seed in (0, 1)
+        ]
+        for agent, part in (("lstm", "first"), ("gru", "second"))
+    }
+    tests = both["tests"]["reward_per_trial"]
+    assert tests["gru"] == {
+        "mean": pytest.approx(sum(means["gru"]) / 2),
+        "sd": pytest.approx(np.std(means["gru"], ddof=1)),
+        "seeds": 2,
+    }
+    t, p = stats.ttest_ind(means["lstm"], means["gru"], equal_var=False)
+    assert tests["lstm_vs_gru"] == {"t": pytest.approx(t), "p": pytest.approx(p)}
+    drawn = home / "both/figures/stay_probability.png"
+    before = drawn.stat().st_mtime_ns
+    call(folder, *TINY)
+    assert drawn.stat().st_mtime_ns == before, "there is nothing new"
+    said = call(lab({**PAPER, "comparisons": [{**TOGETHER, "parts": "f*"}]}), *TINY, status=2)
+    assert "comparisons[0].parts=f*: less than two parts are called so: ['first', 'second']" in said
+
+
 def test_a_part_that_fails_lets_the_others_go_on(lab):
     broken = {**PAPER["parts"][1], "name": "broken", "evaluations": [{"name": "x", "settings": ["task.common=2"]}]}
     never = {**broken, "evaluations": [{"name": "control", "settings": ["closed_units=[3]"]}]}
@@ -199,8 +247,14 @@ def test_all_papers_are_listed_and_can_be_planned(tmp_path):
 def test_the_example_in_the_documentation_is_a_paper():
     text = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text()
     (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    (part,) = checked(Paper, yaml.safe_load(example)).parts
-    assert [one.of for one in part.rows] == [None, "blind"]
+    paper = checked(Paper, yaml.safe_load(example))
+    assert [one.of for one in paper.parts[0].rows] == [None, "blind"]
+    assert [part.name for part in paper.parts if paper.comparisons[0].compares(part.name)] == [
+        "two_step",
+        "two_step_gru",
+    ]
+    assert chosen(paper, ["networks"]) == list(paper.parts)
+    assert chosen(paper, ["stay_probability"]) == [paper.parts[0]]
 
 
 def row(**fields):
