@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...actors.adapting import check_episodes, check_played_by_task
+from ...envs import registry
 from ...envs.vector import VectorTask
 from ...learner.adaptation import Adaptation
 from ...models.agent import Agent
@@ -26,7 +27,8 @@ def check_adaptation(config: TrainConfig, *played: VectorTask) -> None:
         Adaptation(Agent(agent_for(config)), config.algo.maml)
         for env in played:
             check_played_by_task(env, config.algo)
-            check_episodes(env, config.algo)
+        for options in (config.task_options, config.evaluation_task_options):
+            check_episodes(registry.make_vector(config.task_name, 1, **options), config.algo)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if config.actors.device == "learner" or config.learner.bf16:
