@@ -262,14 +262,19 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         return arrays, dict(self.rng.bit_generator.state)
 
     def restore(self, arrays: Mapping[str, Array], rng_state: Mapping[str, Any]) -> None:
-        """Go on from a `state` of an object built with the same settings and `num_envs`."""
+        """Go on from a `state` of an object built with the same settings and `num_envs`.
+
+        One that is not `restorable` goes on with the seeds that would have followed: `reset` begins new episodes.
+        """
+        self.rng.bit_generator.state = dict(rng_state)
+        if not self.restorable:
+            return
         ahead = [name for name in arrays if name.startswith(_DRAWN)]
         self._drawn = tuple(arrays[name].copy() for name in sorted(ahead))
         self._to_come = len(self._drawn[0]) if ahead else 0
         for name, value in arrays.items():
             if name not in ahead:
                 setattr(self, name, value.copy())
-        self.rng.bit_generator.state = dict(rng_state)
 
 
 def _check_actions(actions: Array, space: gymnasium.Space[Any]) -> None:

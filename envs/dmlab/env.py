@@ -12,7 +12,6 @@ with `responded` False, the end of an episode that did not end with an answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, ClassVar
 
@@ -151,10 +150,6 @@ class DMLabEnv(VectorTask):
     def check(self) -> None:
         """See `VectorTask.check`."""
         self.game.check()
-
-    def restore(self, arrays: Mapping[str, Array], rng_state: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Go on with the seeds that would have followed; the next `reset` begins a new episode."""
-        self.rng.bit_generator.state = dict(rng_state)
 
     def close_extras(self, **kwargs: Any) -> None:  # noqa: ARG002  # Gymnasium's signature
         """End the game."""

@@ -170,10 +170,6 @@ class GymnasiumEnv(VectorTask):
         """What a resume goes on with: the generator of seeds."""
         return {}, dict(self.rng.bit_generator.state)
 
-    def restore(self, arrays: Mapping[str, Array], rng_state: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Go on with the seeds that would have followed; the next `reset` begins new episodes."""
-        self.rng.bit_generator.state = dict(rng_state)
-
     def close_extras(self, **kwargs: Any) -> None:  # noqa: ARG002  # Gymnasium's signature
         """End all environments."""
         self._players.close()

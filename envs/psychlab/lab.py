@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -104,10 +103,6 @@ class LabEnv(VectorTask):
     def check(self) -> None:
         """See `VectorTask.check`."""
         self.game.check()
-
-    def restore(self, arrays: Mapping[str, Array], rng_state: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Go on with the seeds that would have followed; a `reset` begins a new episode."""
-        self.rng.bit_generator.state = dict(rng_state)
 
     def close_extras(self, **kwargs: Any) -> None:  # noqa: ARG002  # Gymnasium's signature
         """End the game."""
