@@ -21,6 +21,10 @@ from .vector import Array, Mask, VectorTask
 
 LIFE = ("episodes", "starts")
 """Of a family's options (`registry.Task.life`)."""
+RETURNS = ("return_per_episode", "return_first", "return_second", "return_last")
+"""The measures of `summarise`."""
+COMPARED = ("return_second", "return_last", "return_first")
+"""Of them, those in which agents are compared."""
 
 
 class Family(VectorTask):
@@ -138,17 +142,16 @@ def by_episode(trials: Trials, values: Array, most: int | None = None) -> list[f
 
 
 def summarise(trials: Trials, episodes: int) -> dict[str, Any]:
-    """`return_per_episode` (of all), `return_first` and `return_last`, of the first and the last episodes of lives.
+    """`return_per_episode`, of all; `return_first`, `return_second` and `return_last`, of episodes by place in a life.
 
-    NaN without trials. With parameters that adapt, `return_last` is after the last step of adaptation.
+    With parameters that adapt, `return_second` is after one step of adaptation and `return_last` after the last one.
+    NaN where there is no such trial.
     """
     means = returns_by_episode(trials, episodes)
     rewards = np.asarray(trials.get("reward", ()), dtype=float)
-    return {
-        "return_per_episode": float(rewards.mean()) if len(rewards) else float("nan"),
-        "return_first": means[0],
-        "return_last": means[-1],
-    }
+    of_all = float(rewards.mean()) if len(rewards) else float("nan")
+    second = means[1] if len(means) > 1 else float("nan")
+    return dict(zip(RETURNS, (of_all, means[0], second, means[-1]), strict=True))
 
 
 def analyse(trials: Trials) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The ant with a hidden direction, velocity or place to go (Finn et al. 2017)."""
 
-from ..families import LIFE
+from ..families import COMPARED, LIFE
 from ..mujoco_family import BASELINES
 from ..registry import Task
 from .analysis import analyse, figures, references, summarise
@@ -22,5 +22,6 @@ TASK = Task(
     side_by_side=True,
     headline="return_last",
     coded=("goal", "trial"),
+    compared=COMPARED,
     life=LIFE,
 )

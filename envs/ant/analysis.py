@@ -47,8 +47,7 @@ def references(settings: AntSettings) -> list[Reference]:
         a_step = 1 - mean_speed(settings.velocities)
     else:
         a_step = 4 - settings.places
-    names = ("return_per_episode", "return_first", "return_last")
-    stands = dict.fromkeys(names, settings.steps * (a_step + settings.up))
+    stands = dict.fromkeys(families.RETURNS, settings.steps * (a_step + settings.up))
     return [Reference("stands still", {**stands, "fallen": 0.0}, "closed form")]
 
 

@@ -41,8 +41,7 @@ def references(settings: HalfCheetahSettings) -> list[Reference]:
     """Who stands still, in closed form."""
     directed = settings.goal == "direction"
     stands = 0.0 if directed else -settings.steps * mean_speed(settings.velocities)
-    names = ("return_per_episode", "return_first", "return_last")
-    return [Reference("stands still", dict.fromkeys(names, stands), "closed form")]
+    return [Reference("stands still", dict.fromkeys(families.RETURNS, stands), "closed form")]
 
 
 def figures(evaluations: Sequence[Evaluation], settings: HalfCheetahSettings) -> Iterator[tuple[str, Figure]]:

@@ -1,6 +1,6 @@
 """Two-dimensional navigation to a hidden goal (Finn et al. 2017)."""
 
-from ..families import LIFE
+from ..families import COMPARED, LIFE
 from ..registry import Task
 from .analysis import analyse, references, summarise
 from .baselines import BASELINES
@@ -23,5 +23,6 @@ TASK = Task(
     side_by_side=True,
     headline="return_last",
     coded=("goal_x", "goal_y", "trial"),
+    compared=COMPARED,
     life=LIFE,
 )

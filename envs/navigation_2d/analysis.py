@@ -37,8 +37,7 @@ def distance(trials: Trials) -> Array:
 def references(settings: NavigationSettings) -> list[Reference]:
     """The oracle, and who stays at the start, in closed form."""
     known = expected_returns(settings)
-    names = ("return_per_episode", "return_first", "return_last")
     return [
-        Reference("is told the goal", dict.fromkeys(names, known["oracle"]), "closed form"),
-        Reference("stays", dict.fromkeys(names, known["stay"]), "closed form"),
+        Reference("is told the goal", dict.fromkeys(families.RETURNS, known["oracle"]), "closed form"),
+        Reference("stays", dict.fromkeys(families.RETURNS, known["stay"]), "closed form"),
     ]

@@ -1,6 +1,6 @@
 """Random Markov decision processes of few states (Duan et al. 2016)."""
 
-from ..families import LIFE
+from ..families import COMPARED, LIFE
 from ..registry import Task
 from .analysis import analyse, figures, references, summarise
 from .baselines import BASELINES
@@ -22,5 +22,6 @@ TASK = Task(
     side_by_side=True,
     headline="return_last",
     coded=("trial",),
+    compared=COMPARED,
     life=LIFE,
 )

@@ -43,8 +43,7 @@ def references(settings: TabularSettings) -> list[Reference]:
         env = TabularEnv(settings, SIMULATED)
         trials, _ = simulate(env, BASELINES[name](env), SIMULATED, seed=0)
         found.append(Reference(title, summarise(trials, settings), f"{SIMULATED:,} simulated lives"))
-    names = ("return_per_episode", "return_first", "return_last")
-    chance = dict.fromkeys(names, float(np.float64(settings.mean) * settings.steps))
+    chance = dict.fromkeys(families.RETURNS, float(np.float64(settings.mean) * settings.steps))
     return [*found, Reference("random", chance, "closed form")]
 
 
