@@ -9,6 +9,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from .verdicts import Verdict
 
 NOT_GIVEN = "not given"
 COLUMNS = ("measure", "verdict", "ours", "target", "published", "ideal")
-TESTED = "p"
+TESTED = ("agent", "mean", "SD", "seeds", "p")
 
 
 def page(paper: Paper, parts: Sequence[Shown], together: Sequence[ShownTogether], command: str, made: str) -> str:
@@ -165,18 +166,18 @@ def _compared(one: ShownTogether) -> str:
     )
 
 
-def _tests(measure: str, found: Mapping[str, Mapping[str, float]]) -> str:
+def _tests(measure: str, found: Mapping[str, Mapping[str, Any]]) -> str:
     """Agents by the mean of a measure over seeds, each tested against the one above it."""
-    agents = sorted((name for name, told in found.items() if "mean" in told), key=lambda name: -found[name]["mean"])
+    means = {name: told["mean"] for name, told in found.items() if told.get("mean") is not None}
+    agents = sorted(means, key=means.__getitem__, reverse=True)
     rows = ""
-    for number_above, name in enumerate(agents, -1):
+    for above, name in zip((None, *agents), agents, strict=False):
         mean, sd, seeds = (found[name][what] for what in ("mean", "sd", "seeds"))
-        above = agents[number_above] if number_above >= 0 else None
-        test = {} if above is None else found.get(f"{above}_vs_{name}") or found[f"{name}_vs_{above}"]
-        p = number(test.get("p"))
-        rows += _line(name, ("mean", "SD", "seeds", TESTED), (number(mean), number(sd), str(seeds), p))
+        p = None if above is None else (found.get(f"{above}_vs_{name}") or found[f"{name}_vs_{above}"])["p"]
+        cells = (number(mean), number(sd if seeds > 1 else None), f"{seeds:.0f}", number(p))
+        rows += _line(escape(name), TESTED[1:], cells)
     caption = f"{measure} over seeds; p of Welch's t-test against the agent in the row above."
-    return _table(caption, rows, ("agent", "mean", "SD", "seeds", TESTED))
+    return _table(caption, rows, TESTED)
 
 
 def _part(one: Shown) -> str:
