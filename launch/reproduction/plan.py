@@ -13,11 +13,13 @@ from typing import Any
 from omegaconf import DictConfig
 
 from ...conf.checking import ConfigError, by_full_name, checked, shown
+from ...envs.trials import Reference
 from ..composing import composed
 from ..config import TrainConfig, plain, train_config
 from ..console import shell
 from ..overrides import overrides
 from ..run.analysing import FOLDER as ANALYSES
+from ..run.evaluation import task_played
 from ..run.folder import RunFolder
 from ..run.reevaluation import EvaluateSettings
 from ..run.start import check
@@ -182,6 +184,8 @@ def _experiment(part: Part, home: Path, seeds: int, search: Sequence[str]) -> Ex
     settings, _ = composed("train", overrides("train", first[1:]))
     config = train_config(settings.copy())
     check(config)
+    if part.reference is not None:
+        reference_of(part, config)
     for one in part.evaluations:
         asked = [f"run={home / 'seed_0'}", f"name={one.name}", *one.settings]
         checked(EvaluateSettings, plain(composed("evaluate", overrides("evaluate", asked))[0]))
@@ -191,6 +195,23 @@ def _experiment(part: Part, home: Path, seeds: int, search: Sequence[str]) -> Ex
     for run in runs:
         _check_unchanged(run, settings)
     return Experiment(part, home, config, tuple(run for run in runs if run.seed in range(seeds) or run.finished))
+
+
+def reference_of(part: Part, config: TrainConfig) -> Reference:
+    """What a part is held against.
+
+    Args:
+        part: that has one.
+        config: with the task as it is evaluated.
+
+    Raises:
+        ConfigError: if the task has none of that name.
+    """
+    task, options = task_played(config)
+    references = {one.name: one for one in task.references(options)}
+    if part.reference not in references:
+        raise ConfigError(f"part {part.name}: there is no reference '{part.reference}'; there is: {[*references]}")
+    return references[part.reference]
 
 
 def train_command(part: Part, folder: Path, seed: int, search: Sequence[str]) -> tuple[str, ...]:

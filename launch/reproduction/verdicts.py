@@ -12,12 +12,11 @@ from ...conf.checking import ConfigError, checked
 from ..composing import composed
 from ..config import plain
 from ..overrides import overrides
-from ..run.evaluation import task_played
 from ..run.folder import RunFolder
 from ..run.measures import flatten
 from ..run.reevaluation import EvaluateSettings, asked_config
 from .paper import RUN, Row
-from .plan import Experiment, Job, results_of
+from .plan import Experiment, Job, reference_of, results_of
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,4 @@ def _ideal(experiment: Experiment, evaluation: str | None, runs: Sequence[Job]) 
         if told.perturbed:
             return {}
         config = asked_config(RunFolder(runs[0].folder), told)
-    task, options = task_played(config)
-    references = {one.name: one for one in task.references(options)}
-    if name not in references:
-        raise ConfigError(f"part {experiment.part.name}: there is no reference '{name}'; there is: {[*references]}")
-    return flatten(references[name].values)
+    return flatten(reference_of(experiment.part, config).values)

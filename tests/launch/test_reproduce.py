@@ -198,8 +198,14 @@ def test_parts_in_one_figure(lab):
 def test_a_part_that_fails_lets_the_others_go_on(lab):
     broken = {**PAPER["parts"][1], "name": "broken", "evaluations": [{"name": "x", "settings": ["task.common=2"]}]}
     never = {**broken, "evaluations": [{"name": "control", "settings": ["closed_units=[3]"]}]}
-    said = call(lab({**PAPER, "parts": [never]}), "reproduce", "tiny", "seeds=1", *TINY[3:], status=2)
-    assert "name=control" in said, "nothing was trained"
+    nowhere = {**PAPER["parts"][0], "reference": "oracle"}
+    for part, told in (
+        (never, "name=control"),
+        (nowhere, "part first: there is no reference 'oracle'; there is: ['ideal"),
+    ):
+        said = call(lab({**PAPER, "parts": [part]}), "reproduce", "tiny", "seeds=1", *TINY[3:], status=2)
+        assert told in " ".join(said.split())
+        assert not (lab({}) / "runs" / "reproduce" / "tiny" / part["name"]).exists(), "nothing was trained"
     folder = lab({**PAPER, "parts": [broken, PAPER["parts"][1]]})
     said = call(folder, "reproduce", "tiny", "seeds=1", *TINY[3:], status=1)
     assert "failed: broken, seed 0 (status 2)" in said
