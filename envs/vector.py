@@ -251,7 +251,12 @@ class VectorTask(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Everything needed to go on from here: the arrays, and the random generator's state (plain JSON)."""
+        """Everything needed to go on from here: the arrays, and the random generator's state (plain JSON).
+
+        There are no arrays of one that is not `restorable`.
+        """
+        if not self.restorable:
+            return {}, dict(self.rng.bit_generator.state)
         arrays = {
             name: value.copy()
             for name, value in vars(self).items()

@@ -166,10 +166,6 @@ class GymnasiumEnv(VectorTask):
                     numbers[name][row] = value
         return {**numbers, **{name: np.array(column) for name, column in texts.items()}}
 
-    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """What a resume goes on with: the generator of seeds."""
-        return {}, dict(self.rng.bit_generator.state)
-
     def close_extras(self, **kwargs: Any) -> None:  # noqa: ARG002  # Gymnasium's signature
         """End all environments."""
         self._players.close()

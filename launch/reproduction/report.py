@@ -87,7 +87,7 @@ class ShownTogether:
 def shown_together(one: Compared, failed: Mapping[str, int], page: Path) -> ShownTogether:
     """What there is of a comparison; see `shown`."""
     drawing = one.drawing()
-    results = RunFolder(one.home).path / "merged_results.json"
+    results = one.home / "merged_results.json"
     return ShownTogether(
         comparison=one.comparison,
         parts=[part.part.name for part in one.parts],

@@ -128,7 +128,7 @@ def play_all(
     start: Callable[[str], Playing],
     at_once: int,
     stop: Callable[[], bool],
-    at_last: Callable[[], Sequence[Job]] = tuple,
+    at_last: Callable[[], Sequence[Job]],
 ) -> dict[str, int] | None:
     """Play all that is missing; figures when the runs of a part are done.
 
