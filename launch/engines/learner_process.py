@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, ObjectLostError, ObjectStoreFullError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import Tensor
 
@@ -80,6 +80,7 @@ class LearnerProcess:
         self._given: deque[_Given] = deque()
         self._turn = 0
         self._since = 0.0
+        self._driver_node = driver_node
         self.node = ""
         """Ray's id of the node where it runs, once it has begun."""
         on_gpu = config.learner.device == "cuda" or (
@@ -145,12 +146,14 @@ class LearnerProcess:
         Raises:
             LearnerFailedError: if it died or is overdue.
             NonFiniteLossError: of the learner.
+            ObjectStoreFullError: if it is overdue because its trajectories find no room.
             UpdateLostError: the others go on.
         """
         if not self._given:
             return None
         if self._given[0].answer not in ready:
             if time.monotonic() - self._since > self._timeout_s:
+                self._require_room(self._given[0].unrolls)
                 raise LearnerFailedError(self._overdue("hangs: no update was made"))
             return None
         try:
@@ -187,6 +190,15 @@ class LearnerProcess:
         lost = [unroll for given in self._given for unroll in given.unrolls]
         self._given.clear()
         return lost
+
+    def _require_room(self, unrolls: list[Finished]) -> None:
+        """Ray begins an update once all its trajectories lie in memory, and tries in silence for as long as it takes.
+
+        The network has no part in it where actor, learner and driver share a node.
+        """
+        near = [unroll.result for unroll in unrolls if unroll.node == self.node == self._driver_node]
+        if near and ray.wait(near, num_returns=len(near), timeout=0)[1]:
+            raise ObjectStoreFullError(f"the learner waits for room for {len(unrolls)} trajectories")
 
     def _ask(self, what: str, ref: ray.ObjectRef) -> Any:
         try:

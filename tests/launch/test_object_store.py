@@ -23,22 +23,32 @@ def session():
         yield Path(folder)
 
 
-def train(session, env_steps, status=0, **ray):
+def train(session, *arguments, status=0, **ray):
     env = {**os.environ, "TMPDIR": str(session), **ray}
-    return call(session, "train", *LARGE, *MANY, *SHORT, f"run.env_steps={env_steps}", status=status, env=env)
+    return call(session, "train", *LARGE, *MANY, *SHORT, *arguments, status=status, env=env)
 
 
 def test_what_does_not_fit_is_spilled(session):
-    train(session, 15_000)
+    train(session, "run.env_steps=15_000")
     wait_until(lambda: not left_running(session))
     logs = [path.read_text() for path in session.glob("ray/session_2*/logs/raylet.out")]
     assert any(":info_message:Spilled" in log for log in logs)
 
 
-def test_a_full_disk_too_ends_the_run_with_what_to_change(session):
+@pytest.mark.parametrize(
+    "too_large",
+    [
+        # One trajectory is larger than the store: the actor is told.
+        ["actors.envs=128", "actors.num=1", "actors.in_flight=1"],
+        # One update is: by chance an actor is told, or nobody and the learner waits for what finds no room.
+        ["algo.batch_unrolls=8", "learner.timeout_s=60"],
+    ],
+    ids=["trajectory", "update"],
+)
+def test_a_full_disk_too_ends_the_run_with_what_to_change(session, too_large):
     # To Ray every disk is full that is used by more than this share.
-    full = {"RAY_automatic_object_spilling_enabled": "0", "RAY_local_fs_capacity_threshold": "0.001"}
-    message = " ".join(train(session, 10_000_000, status=1, **full).split())
+    full = {"RAY_local_fs_capacity_threshold": "0"}
+    message = " ".join(train(session, *too_large, "run.env_steps=10_000_000", status=1, **full).split())
     assert "fill Ray's object store" in message
     assert "Traceback" not in message
     assert all(name in message for name in ("actors.in_flight", "algo.unroll_length", "ray.object_store_mb"))
