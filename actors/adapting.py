@@ -145,21 +145,23 @@ def check_played_by_task(env: VectorTask, config: AlgorithmConfig) -> None:
         )
 
 
-def check_episodes(env: VectorTask, config: AlgorithmConfig) -> None:
-    """That no episode of an environment ends within a phase; plays as long as one.
+def ends_with_a_phase(env: VectorTask, config: AlgorithmConfig) -> bool:
+    """Whether an episode of an environment ends with a phase, or goes on; plays as long as one.
 
     Raises:
-        ValueError: if one does.
+        ValueError: if it ends within a phase.
     """
     env.reset(seed=0)
     env.action_space.seed(0)
-    for step in range(1, config.unroll_length):
+    for step in range(1, config.unroll_length + 1):
         _, _, terminated, truncated, _ = env.step(env.action_space.sample())
-        if (terminated | truncated).any():
+        ended = bool((terminated | truncated).any())
+        if ended and step < config.unroll_length:
             raise ValueError(
                 f"algo.unroll_length={config.unroll_length} is the length of an episode with algo=maml, and this "
                 f"task's end after {step} steps"
             )
+    return ended
 
 
 def make_rollout_worker(spec: WorkerSpec) -> RolloutWorker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...actors.adapting import check_episodes, check_played_by_task
+from ...actors.adapting import check_played_by_task, ends_with_a_phase
 from ...envs import registry
 from ...envs.vector import VectorTask
 from ...learner.adaptation import Adaptation
@@ -27,8 +27,10 @@ def check_adaptation(config: TrainConfig, *played: VectorTask) -> None:
         Adaptation(Agent(agent_for(config)), config.algo.maml)
         for env in played:
             check_played_by_task(env, config.algo)
-        for options in (config.task_options, config.evaluation_task_options):
-            check_episodes(registry.make_vector(config.task_name, 1, **options), config.algo)
+        ends_with_a_phase(registry.make_vector(config.task_name, 1, **config.task_options), config.algo)
+        evaluated = registry.make_vector(config.task_name, 1, **config.evaluation_task_options)
+        if ends_with_a_phase(evaluated, config.algo):
+            _check_whole_lives(config)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if config.actors.device == "learner" or config.learner.bf16:
@@ -37,4 +39,19 @@ def check_adaptation(config: TrainConfig, *played: VectorTask) -> None:
         raise ConfigError(
             "algo=maml: a recording or a perturbation is of one network, and each task has one of its own: leave "
             "record=false and perturb=[]"
+        )
+
+
+def _check_whole_lives(config: TrainConfig) -> None:
+    """That an evaluation, which ends with its last episode, comes to the last step of adaptation.
+
+    Raises:
+        ConfigError: if it does not.
+    """
+    asked, steps = config.evaluate, config.algo.maml.evaluation_steps
+    lives = min(asked.envs, asked.episodes)
+    if asked.episodes < lives * (steps + 1):
+        raise ConfigError(
+            f"evaluate.episodes={asked.episodes} end before algo.maml.evaluation_steps={steps} are taken: {lives} "
+            f"rows (evaluate.envs) with an episode before each step and one after the last are {lives * (steps + 1)}"
         )

@@ -107,17 +107,17 @@ def test_a_fault_that_happens_once_costs_one_restart(pool_of, tmp_path):
 
 def test_a_hanging_environment_is_replaced(pool_of, tmp_path):
     options = {"fault": "hang", "marker": str(tmp_path / "struck"), "at_step": 15}
-    pool = pool_of(specs(**options), config(timeout_s=2.0))
+    pool = pool_of(specs(**options), config(timeout_s=10.0))
     collect(pool, 6)
     assert pool.restarts == 1
-    assert "hangs: no unroll within 2 s" in pool.last_failure
+    assert "hangs: no unroll within 10 s" in pool.last_failure
 
 
 def test_an_actor_on_a_node_that_does_not_answer_costs_nothing(pool_of, tmp_path, monkeypatch):
     silent = [{**node, "NodeManagerPort": 1} for node in ray.nodes()]
     monkeypatch.setattr(ray, "nodes", lambda: silent)
     options = {"fault": "hang", "marker": str(tmp_path / "struck"), "at_step": 15}
-    pool = pool_of(specs(**options), config(timeout_s=2.0, max_restarts=0))
+    pool = pool_of(specs(**options), config(timeout_s=10.0, max_restarts=0))
     assert collect(pool, 6)[-1].generation == 1
     assert pool.restarts == 0
 

@@ -57,7 +57,7 @@ def test_a_run_repeats_bit_for_bit_resumes_exactly_and_is_evaluated_after_each_s
 
 
 def test_agents_that_adapt_and_agents_that_remember_stand_in_one_figure(tmp_path):
-    quick = ["run.env_steps=1600", "run.figures=0", "evaluate.episodes=40"]
+    quick = ["run.env_steps=1600", "run.figures=0", "evaluate.episodes=80"]
     call(tmp_path, "train", *SMALL, "run.folder=runs/adapts", *quick)
     remembers = ["train", "task=navigation_2d", "cluster=none", "task.starts=true", "actors.envs=10", *quick]
     call(tmp_path, *remembers, "task.steps=20", "run.folder=runs/remembers")
@@ -79,6 +79,10 @@ def test_agents_that_adapt_and_agents_that_remember_stand_in_one_figure(tmp_path
     [
         (["algo.unroll_length=30"], "algo.unroll_length=30 is the length of an episode with algo=maml"),
         (["algo.maml.episodes=7"], "no whole number of tasks with algo.maml.episodes=7"),
+        (
+            ["evaluate.episodes=79"],
+            "20 rows (evaluate.envs) with an episode before each step and one after the last are 80",
+        ),
         (["evaluate.record=true"], "leave record=false"),
         (["~experiment", "task=harlow", "algo=maml"], "algo=maml needs a task that hides something"),
         (["algo.maml.outer=ppo"], "maml.outer=ppo needs ppo.epochs"),
