@@ -78,6 +78,11 @@ class EvaluateConfig:
     task: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def playing(self) -> int:
+        """How many episodes are played side by side: no more than are asked for."""
+        return min(self.envs, self.episodes)
+
+    @property
     def perturbations(self) -> dict[str, Perturbation]:
         """All of them by the names of the settings; `closed_units` are gates set to 0."""
         found = {f"perturb[{i}]": one for i, one in enumerate(self.perturb)}

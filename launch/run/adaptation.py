@@ -49,9 +49,9 @@ def _check_whole_lives(config: TrainConfig) -> None:
         ConfigError: if it does not.
     """
     asked, steps = config.evaluate, config.algo.maml.evaluation_steps
-    lives = min(asked.envs, asked.episodes)
-    if asked.episodes < lives * (steps + 1):
+    needed = asked.playing * (steps + 1)
+    if asked.episodes < needed:
         raise ConfigError(
-            f"evaluate.episodes={asked.episodes} end before algo.maml.evaluation_steps={steps} are taken: {lives} "
-            f"rows (evaluate.envs) with an episode before each step and one after the last are {lives * (steps + 1)}"
+            f"evaluate.episodes={asked.episodes} end before algo.maml.evaluation_steps={steps} are taken: "
+            f"{asked.playing} rows (evaluate.envs) with an episode before each step and one after the last are {needed}"
         )

@@ -127,7 +127,7 @@ def _worker(config: TrainConfig, checkpoint: Checkpoint) -> Worker:
 
     Under perturbations it plays on the host.
     """
-    spec = _spec(config, checkpoint, min(config.evaluate.envs, config.evaluate.episodes), UNROLL)
+    spec = _spec(config, checkpoint, config.evaluate.playing, UNROLL)
     if config.algo.maml.steps:
         spec = _adapting(spec, config)
     if config.actors.device == "learner" and not config.evaluate.perturbations:

@@ -84,8 +84,7 @@ def asked_config(folder: RunFolder, told: EvaluateSettings) -> TrainConfig:
     seed = config.seed if told.seed is None else told.seed
     changed = dataclasses.replace(config, seed=seed, evaluate=dataclasses.replace(config.evaluate, **changes))
     try:
-        playing = min(changed.evaluate.envs, changed.evaluate.episodes)
-        env = registry.make_vector(config.task_name, playing, **changed.evaluation_task_options)
+        env = registry.make_vector(config.task_name, changed.evaluate.playing, **changed.evaluation_task_options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     check_perturbations(changed, env)

@@ -136,13 +136,12 @@ def check(config: TrainConfig) -> None:
         TaskUnavailableError: for a task that cannot be played here with its options.
     """
     resolve_device("auto" if config.cluster not in ("none", "local") else config.learner.device)
-    playing = min(config.evaluate.envs, config.evaluate.episodes)
     try:
         agent = Agent(agent_for(config))
         if config.algo.reward_prediction:
             RewardPrediction(agent.core.output_size, agent.spec.actions)
         trained = registry.make_vector(config.task_name, config.actors.envs, **config.task_options)
-        evaluated = registry.make_vector(config.task_name, playing, **config.evaluation_task_options)
+        evaluated = registry.make_vector(config.task_name, config.evaluate.playing, **config.evaluation_task_options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     for env in (trained, evaluated):
